@@ -1,0 +1,267 @@
+import { type Diagnostic, formatPath } from "../diagnostic.ts";
+import { suggest } from "../nearest.ts";
+import { type ExtensionRequirement, reservedWorkflowNames, type WorkflowDefinition } from "./definition.ts";
+import { isExtension, isInput, type Located, parseTemplate, type Reference } from "./expression.ts";
+import { coerceInput } from "./input.ts";
+import type { SourceMap } from "./parse.ts";
+
+/** What the check needs to know from outside the text. */
+export type Catalogue = {
+  /** Why nothing registered matches the requirement, or nothing when something does. */
+  readonly whyUnresolved?: (requirement: ExtensionRequirement) => string | undefined;
+};
+
+type Path = readonly PropertyKey[];
+
+/**
+ * Everything that is wrong with a well-formed definition: names, references, their order, selectors.
+ * An empty list means that every expression in it will resolve at run time.
+ */
+export function checkWorkflow(
+  definition: WorkflowDefinition,
+  { source, catalogue = {} }: { source?: SourceMap; catalogue?: Catalogue } = {},
+): readonly Diagnostic[] {
+  return new Checker(definition, source, catalogue).run();
+}
+
+class Checker {
+  private readonly definition: WorkflowDefinition;
+  private readonly source: SourceMap | undefined;
+  private readonly catalogue: Catalogue;
+  private readonly found: Diagnostic[] = [];
+
+  constructor(definition: WorkflowDefinition, source: SourceMap | undefined, catalogue: Catalogue) {
+    this.definition = definition;
+    this.source = source;
+    this.catalogue = catalogue;
+  }
+
+  run(): readonly Diagnostic[] {
+    const { definition } = this;
+    if ((reservedWorkflowNames as readonly string[]).includes(definition.name)) {
+      this.report(
+        ["name"],
+        "workflow.reserved-name",
+        `a workflow cannot be named "${definition.name}"`,
+        "choose another name",
+      );
+    }
+    this.unique(["inputs"], definition.inputs ?? [], "input");
+    this.unique(["outputs"], definition.outputs ?? [], "output");
+    this.unique(["steps"], definition.steps, "step");
+    this.checkDefaults();
+    definition.steps.forEach((step, index) => {
+      const at = ["steps", index];
+      this.unique([...at, "inputs"], step.inputs ?? [], "input", `step "${step.name}" has`);
+      this.unique([...at, "outputs"], step.outputs ?? [], "output", `step "${step.name}" has`);
+      this.unique([...at, "extensions"], step.extensions ?? [], "extension", `step "${step.name}" has`);
+      this.template([...at, "image"], step.image, index, false);
+      step.inputs?.forEach((input, position) => {
+        if (input.value !== undefined) this.template([...at, "inputs", position, "value"], input.value, index, true);
+        if (input.codeset) this.codeset([...at, "inputs", position, "codeset", "name"], input.codeset.name);
+      });
+      step.env?.forEach((entry, position) => {
+        this.template([...at, "env", position, "value"], entry.value, index, true);
+      });
+      step.extensions?.forEach((requirement, position) => {
+        this.extension([...at, "extensions", position], step.name, requirement);
+      });
+    });
+    this.checkOutputs();
+    return this.found;
+  }
+
+  private report(
+    path: Path,
+    code: string,
+    message: string,
+    hint: string,
+    located?: Pick<Located, "ordinal" | "offset">,
+  ): void {
+    const at = located ? this.source?.inTemplate(path, located.ordinal, located.offset) : this.source?.at(path);
+    this.found.push({ code, message, hint, path: formatPath(path), ...(at ? { at } : {}) });
+  }
+
+  private unique(path: Path, items: readonly { name: string }[], what: string, of = "the workflow has"): void {
+    const first = new Map<string, number>();
+    items.forEach(({ name }, index) => {
+      const before = first.get(name);
+      if (before === undefined) first.set(name, index);
+      else {
+        const line = this.source?.at([...path, before, "name"]).line;
+        this.report(
+          [...path, index, "name"],
+          `workflow.duplicate-${what}`,
+          `${of} two ${what}s named "${name}"`,
+          line ? `the first is on line ${line}; rename one of them` : "rename one of them",
+        );
+      }
+    });
+  }
+
+  private checkDefaults(): void {
+    this.definition.inputs?.forEach((input, index) => {
+      if (input.default === undefined) return;
+      const path = ["inputs", index, "default"];
+      if (input.type === "codeset" || input.type === "model") {
+        this.report(
+          path,
+          "workflow.input-default",
+          `a ${input.type} input has no default`,
+          "bind it when you assign the workflow",
+        );
+      } else if (coerceInput(input.type, input.default) === undefined) {
+        this.report(
+          path,
+          "workflow.input-default",
+          `the default "${input.default}" is not of type ${input.type}`,
+          "change the default or the type",
+        );
+      }
+    });
+  }
+
+  private checkOutputs(): void {
+    const produced = this.definition.steps.flatMap((step) => (step.outputs ?? []).map((output) => output.name));
+    this.definition.outputs?.forEach((output, index) => {
+      if (produced.includes(output.name)) return;
+      this.report(
+        ["outputs", index, "name"],
+        "workflow.output-without-step",
+        `no step has an output named "${output.name}"`,
+        `a workflow output takes the value of the step output of the same name; ${suggest(output.name, produced, "step outputs")}`,
+      );
+    });
+  }
+
+  private codeset(path: Path, text: string): void {
+    const parsed = parseTemplate(text);
+    if (!parsed.ok)
+      return this.report(path, "workflow.expression-syntax", parsed.error.message, parsed.error.hint, parsed.error);
+    const [only, ...others] = parsed.template;
+    const codesets = (this.definition.inputs ?? [])
+      .filter((input) => input.type === "codeset")
+      .map((input) => input.name);
+    if (typeof only !== "object" || others.length > 0 || !isInput(only) || only.property) {
+      const example = codesets[0] ?? "NAME";
+      return this.report(
+        path,
+        "workflow.not-a-codeset",
+        `"${text}" is not a codeset input`,
+        `write {{ inputs.${example} }}`,
+      );
+    }
+    if (!codesets.includes(only.input)) {
+      this.report(
+        path,
+        "workflow.not-a-codeset",
+        `"${only.input}" is not a codeset input of the workflow`,
+        suggest(only.input, codesets, "codeset inputs"),
+        parsed.references[0],
+      );
+    }
+  }
+
+  private template(path: Path, text: string, stepIndex: number, extensions: boolean): void {
+    const parsed = parseTemplate(text);
+    if (!parsed.ok)
+      return this.report(path, "workflow.expression-syntax", parsed.error.message, parsed.error.hint, parsed.error);
+    for (const located of parsed.references) this.reference(path, located.reference, stepIndex, extensions, located);
+  }
+
+  private reference(path: Path, reference: Reference, stepIndex: number, extensions: boolean, located: Located): void {
+    if (isInput(reference)) return this.inputReference(path, reference, located);
+    const step = this.definition.steps[stepIndex];
+    if (isExtension(reference)) {
+      const names = (step?.extensions ?? []).map((extension) => extension.name);
+      if (!extensions) {
+        this.report(
+          path,
+          "workflow.extension-in-image",
+          "an image cannot depend on an extension's configuration",
+          "use an input instead",
+          located,
+        );
+      } else if (!names.includes(reference.extension)) {
+        this.report(
+          path,
+          "workflow.unknown-extension",
+          `step "${step?.name}" declares no extension "${reference.extension}"`,
+          suggest(reference.extension, names, "extensions of this step"),
+          located,
+        );
+      }
+      return;
+    }
+    const names = this.definition.steps.map((other) => other.name);
+    const target = names.indexOf(reference.step);
+    if (target < 0) {
+      this.report(
+        path,
+        "workflow.unknown-step",
+        `there is no step "${reference.step}"`,
+        suggest(reference.step, names, "steps"),
+        located,
+      );
+      return;
+    }
+    if (target >= stepIndex) {
+      this.report(
+        path,
+        "workflow.output-before-step",
+        target === stepIndex
+          ? `step "${reference.step}" refers to its own output`
+          : `step "${reference.step}" runs after this one, so its output is not there yet`,
+        target === stepIndex
+          ? "an output can be used by later steps only"
+          : `move step "${reference.step}" before step "${step?.name}"`,
+        located,
+      );
+      return;
+    }
+    const outputs = (this.definition.steps[target]?.outputs ?? []).map((output) => output.name);
+    if (!outputs.includes(reference.output)) {
+      this.report(
+        path,
+        "workflow.unknown-output",
+        `step "${reference.step}" has no output "${reference.output}"`,
+        suggest(reference.output, outputs, `outputs of step "${reference.step}"`),
+        located,
+      );
+    }
+  }
+
+  private inputReference(path: Path, reference: { input: string; property?: string }, located: Located): void {
+    const inputs = this.definition.inputs ?? [];
+    const input = inputs.find((candidate) => candidate.name === reference.input);
+    if (!input) {
+      const names = inputs.map((candidate) => candidate.name);
+      this.report(
+        path,
+        "workflow.unknown-input",
+        `the workflow has no input "${reference.input}"`,
+        suggest(reference.input, names, "inputs"),
+        located,
+      );
+    } else if (reference.property && input.type !== "codeset" && input.type !== "model") {
+      this.report(
+        path,
+        "workflow.unknown-property",
+        `input "${reference.input}" is of type ${input.type} and has no "${reference.property}"`,
+        `write {{ inputs.${reference.input} }}`,
+        located,
+      );
+    }
+  }
+
+  private extension(path: Path, step: string, requirement: ExtensionRequirement): void {
+    const reason = this.catalogue.whyUnresolved?.(requirement);
+    if (reason === undefined) return;
+    this.report(
+      path,
+      "workflow.extension-unresolved",
+      `step "${step}" asks for extension "${requirement.name}", which nothing registered matches: ${reason}`,
+      "see what is registered: fuseml extension list; install a bundle: fuseml extension install NAME",
+    );
+  }
+}

@@ -1,0 +1,49 @@
+import type { Db } from "../state/store.ts";
+
+export type StoredProject = { readonly name: string; readonly description: string; readonly created: string };
+/** `password` is sealed. */
+export type StoredProjectUser = { readonly project: string; readonly name: string; readonly email: string; readonly password: string };
+
+export interface ProjectRepository {
+  /** @returns false when the name is taken */
+  add(project: StoredProject): Promise<boolean>;
+  get(name: string): Promise<StoredProject | undefined>;
+  /** By name. */
+  list(): Promise<StoredProject[]>;
+  /** @returns whether it was there */
+  remove(name: string): Promise<boolean>;
+  /** Keeps the user that is there already. */
+  addUser(user: StoredProjectUser): Promise<void>;
+  users(project?: string): Promise<StoredProjectUser[]>;
+}
+
+export const projectRepository = (db: Db): ProjectRepository => ({
+  async add(project) {
+    const result = await db
+      .insertInto("project")
+      .values(project)
+      .onConflict((conflict) => conflict.column("name").doNothing())
+      .executeTakeFirst();
+    return (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
+  },
+  get: (name) => db.selectFrom("project").selectAll().where("name", "=", name).executeTakeFirst(),
+  list: () => db.selectFrom("project").selectAll().orderBy("name").execute(),
+  async remove(name) {
+    const result = await db.deleteFrom("project").where("name", "=", name).executeTakeFirst();
+    return result.numDeletedRows > 0n;
+  },
+  async addUser(user) {
+    await db
+      .insertInto("project_user")
+      .values(user)
+      .onConflict((conflict) => conflict.columns(["project", "name"]).doNothing())
+      .execute();
+  },
+  users: (project) =>
+    db
+      .selectFrom("project_user")
+      .selectAll()
+      .$if(project !== undefined, (query) => query.where("project", "=", project ?? ""))
+      .orderBy("name")
+      .execute(),
+});
