@@ -8,6 +8,8 @@ export type ServedRevision = {
   readonly storageUri: string;
   readonly state: "loading" | "ready" | "failed";
   readonly message: string;
+  /** Of the model server, once it was started. */
+  readonly port?: number;
 };
 
 /** An `InferenceService` of the embedded serving platform. */
@@ -67,3 +69,41 @@ export const inferenceServiceRepository = (db: Db): InferenceServiceRepository =
     },
   };
 };
+
+export type KubernetesObjectKind = "Secret" | "ServiceAccount";
+
+/** Objects that an inference service refers to. The body is sealed. */
+export interface KubernetesObjectRepository {
+  get(kind: KubernetesObjectKind, namespace: string, name: string): Promise<string | undefined>;
+  save(kind: KubernetesObjectKind, namespace: string, name: string, body: string): Promise<void>;
+  remove(kind: KubernetesObjectKind, namespace: string, name: string): Promise<boolean>;
+}
+
+export const kubernetesObjectRepository = (db: Db): KubernetesObjectRepository => ({
+  async get(kind, namespace, name) {
+    const row = await db
+      .selectFrom("kubernetes_object")
+      .select("body")
+      .where("kind", "=", kind)
+      .where("namespace", "=", namespace)
+      .where("name", "=", name)
+      .executeTakeFirst();
+    return row?.body;
+  },
+  async save(kind, namespace, name, body) {
+    await db
+      .insertInto("kubernetes_object")
+      .values({ kind, namespace, name, body })
+      .onConflict((conflict) => conflict.columns(["kind", "namespace", "name"]).doUpdateSet({ body }))
+      .execute();
+  },
+  async remove(kind, namespace, name) {
+    const result = await db
+      .deleteFrom("kubernetes_object")
+      .where("kind", "=", kind)
+      .where("namespace", "=", namespace)
+      .where("name", "=", name)
+      .executeTakeFirst();
+    return result.numDeletedRows > 0n;
+  },
+});

@@ -62,6 +62,8 @@ export const migrations = ({ serial }: Dialect): readonly Migration[] => [
       "CREATE TABLE token (hash TEXT PRIMARY KEY, name TEXT NOT NULL, run_id TEXT, created TEXT NOT NULL)",
       `CREATE TABLE inference_service (namespace TEXT NOT NULL, name TEXT NOT NULL, generation INTEGER NOT NULL,
         spec TEXT NOT NULL, metadata TEXT NOT NULL, revisions TEXT NOT NULL, created TEXT NOT NULL, PRIMARY KEY (namespace, name))`,
+      `CREATE TABLE kubernetes_object (kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL,
+        PRIMARY KEY (kind, namespace, name))`,
       "CREATE TABLE installed_bundle (name TEXT PRIMARY KEY, state TEXT NOT NULL, created TEXT NOT NULL)",
     ],
   },

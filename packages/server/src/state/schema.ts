@@ -112,5 +112,7 @@ export type Schema = {
     revisions: string;
     created: string;
   };
+  /** Secrets and service accounts of the embedded serving platform; the body is sealed. */
+  kubernetes_object: { kind: string; namespace: string; name: string; body: string };
   installed_bundle: { name: string; state: string; created: string };
 };

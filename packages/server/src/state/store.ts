@@ -11,7 +11,12 @@ import { type ProjectRepository, projectRepository } from "../projects/repositor
 import { type RunnableRepository, runnableRepository } from "../runnables/repository.ts";
 import { type EventRepository, eventRepository } from "../runs/event-repository.ts";
 import { type RunRepository, runRepository } from "../runs/repository.ts";
-import { type InferenceServiceRepository, inferenceServiceRepository } from "../serving/repository.ts";
+import {
+  type InferenceServiceRepository,
+  inferenceServiceRepository,
+  type KubernetesObjectRepository,
+  kubernetesObjectRepository,
+} from "../serving/repository.ts";
 import { type AssignmentRepository, assignmentRepository } from "../workflows/assignment-repository.ts";
 import { type WorkflowRepository, workflowRepository } from "../workflows/repository.ts";
 import { migrations, sqliteDialect } from "./migrations.ts";
@@ -34,6 +39,7 @@ export type Repositories = {
   readonly runnables: RunnableRepository;
   readonly tokens: TokenRepository;
   readonly inferenceServices: InferenceServiceRepository;
+  readonly kubernetesObjects: KubernetesObjectRepository;
 };
 
 /** The repositories inside a transaction. */
@@ -64,6 +70,7 @@ const repositories = (db: Db): Repositories => ({
   runnables: runnableRepository(db),
   tokens: tokenRepository(db),
   inferenceServices: inferenceServiceRepository(db),
+  kubernetesObjects: kubernetesObjectRepository(db),
 });
 
 /** The store on SQLite: a file, or `:memory:`. Brings the schema up to date. @throws `server.schema-too-new` */

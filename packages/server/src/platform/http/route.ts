@@ -11,6 +11,9 @@ type AnyObject = z.ZodObject;
 type In<S> = S extends z.ZodType ? z.input<S> : undefined;
 type Out<S> = S extends z.ZodType ? z.output<S> : undefined;
 
+/** A handler may give what it is not allowed to change. */
+type Frozen<T> = T extends readonly (infer Item)[] ? readonly Frozen<Item>[] : T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
+
 /** One server-sent event. `id` lets a client that lost the connection go on where it was. */
 export type ServerEvent = { readonly id?: string; readonly event: string; readonly data: unknown };
 
@@ -49,7 +52,7 @@ export type Route<
   readonly errors?: readonly string[];
   readonly handler: (
     context: RouteContext<P, Q, B>,
-  ) => S extends true ? AsyncIterable<ServerEvent> : R extends z.ZodType ? Promise<z.input<R>> | z.input<R> : Promise<void> | void;
+  ) => S extends true ? AsyncIterable<ServerEvent> : R extends z.ZodType ? Promise<Frozen<z.input<R>>> | Frozen<z.input<R>> : Promise<void> | void;
 };
 
 /** Gives the compiler the types of a route from its schemas. */

@@ -12,7 +12,7 @@ export type ServiceProcess = {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Answers 200 when the service is ready. */
+  /** Is answered, with a status below 500, when the service is ready. */
   readonly healthUrl: string;
   readonly readyWithinMs: number;
 };
@@ -50,6 +50,11 @@ export class Supervisor {
   isRunning(name: string): boolean {
     const identity = this.entries.get(name)?.identity;
     return identity !== undefined && isAlive(identity);
+  }
+
+  /** Whether a former server left the service running. */
+  isLeftRunning(name: string): boolean {
+    return this.leftRunning(name) !== undefined;
   }
 
   /** Starts the service, or adopts the one that a former server left running; returns when it answers. */
@@ -148,12 +153,12 @@ export class Supervisor {
   }
 }
 
-/** Whether a GET is answered with a status below 300. */
+/** Whether a GET is answered, and not with a fault of the server. */
 export async function answers(url: string, timeoutMs = 2000): Promise<boolean> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
     await response.body?.cancel();
-    return response.ok;
+    return response.status < 500;
   } catch {
     // refused, reset or timed out: it does not answer
     return false;

@@ -1,0 +1,151 @@
+import { closeSync, existsSync, mkdirSync, openSync, readSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { failure } from "@fuseml/core/errors";
+import type { Acceptance, Segment } from "@fuseml/core/run/plan";
+import type { StepSpec } from "@fuseml/core/run/spec";
+import type { StepEvent } from "@fuseml/core/run/state";
+import { literal } from "@fuseml/core/workflow/expression";
+import type { CodeStore } from "../../codesets/code-store.ts";
+import type { Clock } from "../../platform/clock.ts";
+import type { Log } from "../../platform/log.ts";
+import type { LogChunk, SegmentContext, WorkloadAgent } from "../../runs/workload-agent.ts";
+import type { HostRecipe } from "./recipes.ts";
+import { files, SegmentDriver } from "./segment-driver.ts";
+
+export type HostAgentParts = {
+  /** Holds a directory for each segment. */
+  readonly directory: string;
+  readonly recipes: { find(image: string): HostRecipe | undefined };
+  readonly code: Pick<CodeStore, "checkout">;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** What a step sees of this machine's environment. */
+  readonly baseEnv: Readonly<Record<string, string>>;
+  readonly namespace: string;
+  /** Between asking a process to end and making it end. */
+  readonly graceMs: number;
+};
+
+type Work = { readonly driver: SegmentDriver; readonly events: StepEvent[]; over: boolean; readonly waiting: Set<() => void> };
+
+/** Runs segments as processes of this machine: the embedded default, for which nothing has to be installed. */
+export class HostAgent implements WorkloadAgent {
+  readonly name = "host";
+  private readonly parts: HostAgentParts;
+  private readonly work = new Map<string, Work>();
+
+  constructor(parts: HostAgentParts) {
+    this.parts = parts;
+    mkdirSync(parts.directory, { recursive: true });
+  }
+
+  accepts(step: StepSpec): Acceptance {
+    const image = literal(step.image);
+    // an image that an earlier step makes is judged when it is known
+    if ("unresolved" in image || this.parts.recipes.find(image.text)) return { accepted: true };
+    return { accepted: false, reason: failure("host.image-without-recipe", { image: image.text, step: step.name }) };
+  }
+
+  async submit(segment: Segment, context: SegmentContext): Promise<void> {
+    if (this.work.has(segment.id)) return;
+    const events: StepEvent[] = [];
+    const waiting = new Set<() => void>();
+    const stir = () => {
+      for (const wake of [...waiting]) wake();
+    };
+    const directory = this.directoryOf(segment.id);
+    mkdirSync(directory, { recursive: true });
+    const driver = new SegmentDriver(segment, context, directory, this.parts, (event) => {
+      events.push(event);
+      stir();
+    });
+    const work: Work = { driver, events, over: false, waiting };
+    this.work.set(segment.id, work);
+    const end = () => {
+      work.over = true;
+      stir();
+    };
+    driver.finished.then(end, (error: unknown) => {
+      this.parts.log.error({ err: error, segment: segment.id }, "the driver of a segment broke");
+      end();
+    });
+  }
+
+  async *observe(segmentId: string): AsyncIterable<readonly StepEvent[]> {
+    const work = this.work.get(segmentId);
+    if (!work) throw new Error(`segment ${segmentId} was not submitted`);
+    for (let told = 0; ; ) {
+      if (told < work.events.length) {
+        const batch = work.events.slice(told);
+        told += batch.length;
+        yield batch;
+      } else if (work.over) {
+        this.work.delete(segmentId);
+        return;
+      } else {
+        await new Promise<void>((resolve) => {
+          const wake = () => {
+            work.waiting.delete(wake);
+            resolve();
+          };
+          work.waiting.add(wake);
+        });
+      }
+    }
+  }
+
+  async cancel(segmentId: string): Promise<void> {
+    await this.work.get(segmentId)?.driver.halt("cancel");
+  }
+
+  async *logs(segmentId: string, step: string, options: { from: number; follow: boolean; signal: AbortSignal }): AsyncIterable<LogChunk> {
+    const directory = join(this.directoryOf(segmentId), step);
+    const log = join(directory, files.log);
+    let offset = options.from;
+    const isOver = () => existsSync(join(directory, files.outcome)) || !this.work.has(segmentId);
+    for (;;) {
+      const over = isOver();
+      while (existsSync(log) && statSync(log).size > offset) {
+        const text = readFrom(log, offset);
+        offset += Buffer.byteLength(text);
+        yield { text, offset };
+      }
+      if (over || !options.follow || options.signal.aborted) return;
+      await pause(100, undefined, { ref: false });
+    }
+  }
+
+  async shutdown(): Promise<void> {
+    await Promise.all([...this.work.values()].map(({ driver }) => driver.halt("shutdown")));
+  }
+
+  private directoryOf(segmentId: string): string {
+    return join(this.parts.directory, segmentId);
+  }
+}
+
+const readBytes = 256 * 1024;
+
+/** Whole characters from an offset; at most 256 KiB. */
+function readFrom(path: string, offset: number): string {
+  const file = openSync(path, "r");
+  try {
+    const buffer = Buffer.alloc(readBytes);
+    let count = readSync(file, buffer, 0, readBytes, offset);
+    // do not cut a UTF-8 sequence: its continuation bytes start with the bits 10
+    if (count === readBytes) {
+      while (count > 0 && ((buffer[count - 1] ?? 0) & 0xc0) === 0x80) count -= 1;
+      if ((buffer[count - 1] ?? 0) >= 0xc0) count -= 1;
+    }
+    return buffer.subarray(0, count).toString("utf8");
+  } finally {
+    closeSync(file);
+  }
+}
+
+const passed = /^(PATH|HOME|USER|LANG|LC_.*|TZ|TMPDIR|SSL_CERT_.*|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NODE_EXTRA_CA_CERTS|PIP_.*|UV_.*|.*_PROXY|.*_proxy|FUSEML_PYTHON|FUSEML_UV)$/;
+
+/** Of the server's environment a step gets only this: the server's own secrets are not among it. */
+export const hostEnvironment = (env: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && passed.test(entry[0])));

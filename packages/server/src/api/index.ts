@@ -1,0 +1,35 @@
+import { applicationRoutes } from "./applications.ts";
+import { artifactRoutes } from "./artifacts.ts";
+import { codesetRoutes } from "./codesets.ts";
+import { extensionRoutes } from "./extensions.ts";
+import { projectRoutes } from "./projects.ts";
+import { runnableRoutes } from "./runnables.ts";
+import { runRoutes } from "./runs.ts";
+import { systemRoutes } from "./system.ts";
+import { workflowRoutes } from "./workflows.ts";
+
+type Parts = Parameters<typeof projectRoutes>[0] &
+  Parameters<typeof codesetRoutes>[0] &
+  Parameters<typeof workflowRoutes>[0] &
+  Parameters<typeof runRoutes>[0] &
+  Parameters<typeof artifactRoutes>[0] &
+  Parameters<typeof applicationRoutes>[0] &
+  Parameters<typeof extensionRoutes>[0] &
+  Parameters<typeof runnableRoutes>[0] &
+  Parameters<typeof systemRoutes>[0];
+
+/** All routes of the REST API: its description and the typed client come from their schemas. */
+export const apiRoutes = (parts: Parts) => ({
+  ...projectRoutes(parts),
+  ...codesetRoutes(parts),
+  ...workflowRoutes(parts),
+  ...runRoutes(parts),
+  ...artifactRoutes(parts),
+  ...applicationRoutes(parts),
+  ...extensionRoutes(parts),
+  ...runnableRoutes(parts),
+  ...systemRoutes(parts),
+});
+
+/** The API as the client sees it: routes by `METHOD /path`. */
+export type Api = ReturnType<typeof apiRoutes>;

@@ -1,0 +1,196 @@
+import { formatAddress } from "@fuseml/core/artifact/address";
+import { failure } from "@fuseml/core/errors";
+import { type RunStatus, runStatuses } from "@fuseml/core/run/state";
+import { z } from "zod";
+import { route } from "../platform/http/route.ts";
+import type { StoredRun, StoredStep } from "../runs/repository.ts";
+import type { RunDetail, RunService } from "../runs/service.ts";
+import { flag, instant, name, named, optionalText } from "./shared.ts";
+
+const runError = z
+  .object({ code: z.string(), message: z.string(), hint: z.string().optional(), exitCode: z.number().optional(), logTail: z.string().optional() })
+  .meta({ id: "RunError" });
+const choice = z.object({ extension: z.string(), service: z.string(), endpoint: z.string(), credentials: z.string().optional() });
+const step = z
+  .object({
+    name: z.string(),
+    status: z.string(),
+    started: instant.optional(),
+    ended: instant.optional(),
+    outputs: z.record(z.string(), z.string()),
+    error: runError.optional(),
+    extensions: z.record(z.string(), choice).meta({ description: "the records it got, by its own name for each" }),
+  })
+  .meta({ id: "StepRun" });
+const input = z.object({ input: z.object({ name: z.string(), type: z.string().optional() }), value: z.string() });
+const runSchema = z
+  .object({
+    name: z.string().meta({ description: "the run's id" }),
+    workflowRef: z.string(),
+    workflowVersion: z.number().int(),
+    project: z.string(),
+    status: z.string().meta({ description: "Pending, Running, Succeeded, Failed, Cancelled" }),
+    startTime: instant,
+    completionTime: z.string(),
+    inputs: z.array(input),
+    outputs: z.array(z.object({ output: z.object({ name: z.string() }), value: z.string() })),
+    URL: z.string(),
+    cause: z.looseObject({ type: z.string() }),
+    error: runError.optional(),
+  })
+  .meta({ id: "WorkflowRun" });
+const detail = runSchema.extend({ steps: z.array(step), lineage: z.array(z.string()).optional() }).meta({ id: "WorkflowRunDetail" });
+const event = z.object({ type: z.string(), time: instant, data: z.looseObject({}) });
+const key = z.object({ id: z.string() });
+const tag = "run";
+
+type Addresses = { gitUrl: (project: string, name: string) => string; publicUrl: string };
+const title = (status: RunStatus): string => status.charAt(0).toUpperCase() + status.slice(1);
+
+function show(run: StoredRun, { gitUrl, publicUrl }: Addresses): z.input<typeof runSchema> {
+  return {
+    name: run.id,
+    workflowRef: run.workflow,
+    workflowVersion: run.workflowVersion,
+    project: run.project,
+    status: title(run.status),
+    startTime: run.started ?? run.created,
+    completionTime: run.ended ?? "",
+    inputs: [
+      ...Object.entries(run.pins.codesets).map(([of, at]) => ({ input: { name: of, type: "codeset" }, value: `${gitUrl(at.project, at.name)}:${at.version}` })),
+      ...Object.entries(run.pins.models).map(([of, { address }]) => ({ input: { name: of, type: "model" }, value: formatAddress(address) })),
+      ...Object.entries(run.pins.values).map(([of, value]) => ({ input: { name: of }, value })),
+    ],
+    outputs: Object.entries(run.outputs).map(([of, value]) => ({ output: { name: of }, value })),
+    URL: `${publicUrl}/runs/${run.id}`,
+    cause: run.cause,
+    ...(run.error ? { error: run.error } : {}),
+  };
+}
+
+function showStep({ name: of, state, extensions }: StoredStep): z.input<typeof step> {
+  return {
+    name: of,
+    status: title(state.status as RunStatus),
+    ...("since" in state ? { started: state.since } : {}),
+    ...("ended" in state ? { ended: state.ended } : {}),
+    outputs: state.status === "succeeded" ? { ...state.outputs } : {},
+    ...(state.status === "failed" ? { error: state.error } : {}),
+    extensions: { ...extensions },
+  };
+}
+
+/** Upstream's words for a status, in any case, as ours. */
+function parseStatus(text: string | undefined): RunStatus | undefined {
+  if (text === undefined) return undefined;
+  const words: Readonly<Record<string, RunStatus>> = { started: "running", completed: "succeeded" };
+  const plain = text.toLowerCase().replace(/\s*\(.*$/, "");
+  const status = words[plain] ?? runStatuses.find((candidate) => candidate === plain);
+  if (!status) throw failure("request.invalid", { message: `"${text}" is not a run status`, hint: `statuses: ${runStatuses.map(title).join(", ")}` }, { field: "query.status" });
+  return status;
+}
+
+export const runRoutes = ({ runs, ...addresses }: { runs: RunService } & Addresses) => {
+  const showDetail = ({ run, steps }: RunDetail): z.input<typeof detail> => ({ ...show(run, addresses), steps: steps.map(showStep) });
+  return {
+    "GET /workflows/runs": route({
+      tag,
+      summary: "List runs, newest first",
+      query: z.object({
+        name: optionalText,
+        codesetProject: optionalText,
+        codesetName: optionalText,
+        status: optionalText,
+        before: optionalText.meta({ description: "cursor: runs before this id" }),
+        limit: z.coerce.number().int().min(1).max(1000).default(100),
+      }),
+      reply: z.array(runSchema),
+      handler: async ({ query }) => {
+        const { name: workflow, status, ...rest } = query;
+        return (await runs.list({ ...rest, workflow, status: parseStatus(status) })).map((run) => show(run, addresses));
+      },
+    }),
+    "POST /workflows/{name}/runs": route({
+      tag,
+      summary: "Start a run by hand",
+      params: named,
+      body: z.object({ inputs: z.record(name, z.string()).default({}) }),
+      reply: detail,
+      status: 201,
+      errors: ["workflow.not-found", "run.input-unknown", "run.input-missing", "run.input-type", "host.image-without-recipe"],
+      handler: async ({ params, body, actor }) => {
+        const run = await runs.start(params.name, body.inputs, actor.kind === "token" ? actor.name : "local");
+        return showDetail(await runs.get(run.id));
+      },
+    }),
+    "GET /runs/{id}": route({
+      tag,
+      access: "run",
+      summary: "Get a run and its steps",
+      params: key,
+      reply: detail,
+      errors: ["run.not-found"],
+      handler: async ({ params }) => showDetail(await runs.get(params.id)),
+    }),
+    "GET /runs/{id}/definition": route({
+      tag,
+      summary: "The workflow version that the run runs",
+      params: key,
+      reply: z.looseObject({}),
+      errors: ["run.not-found"],
+      handler: async ({ params }) => ({ ...(await runs.get(params.id)).workflow?.definition }),
+    }),
+    "POST /runs/{id}/cancel": route({
+      tag,
+      summary: "Cancel a run: its processes are gone when this answers",
+      params: key,
+      reply: detail,
+      errors: ["run.not-found", "run.ended"],
+      handler: async ({ params, actor }) => showDetail(await runs.cancel(params.id, actor.kind === "token" ? actor.name : "local")),
+    }),
+    "GET /runs/{id}/history": route({
+      tag,
+      summary: "What happened in a run, in order",
+      params: key,
+      reply: z.array(event),
+      errors: ["run.not-found"],
+      handler: async ({ params, signal }) => {
+        const events: z.input<typeof event>[] = [];
+        for await (const { type, time, data } of runs.events(params.id, { after: 0, follow: false, signal })) events.push({ type, time, data });
+        return events;
+      },
+    }),
+    "GET /runs/{id}/events": route({
+      tag,
+      stream: true,
+      summary: "What happens in a run, as it happens, until it ends",
+      params: key,
+      query: z.object({ after: z.coerce.number().int().default(0) }),
+      reply: event,
+      errors: ["run.not-found"],
+      handler: async function* ({ params, query, request, signal }) {
+        const after = Number(request.headers["last-event-id"] ?? query.after);
+        for await (const { seq, type, time, data } of runs.events(params.id, { after, follow: true, signal })) {
+          yield { id: String(seq), event: type, data: { type, time, data } };
+        }
+      },
+    }),
+    "GET /runs/{id}/logs": route({
+      tag,
+      stream: true,
+      summary: "The log of a run or of one step; secrets are masked",
+      params: key,
+      query: z.object({ step: optionalText, follow: flag, from: z.coerce.number().int().min(0).default(0).meta({ description: "byte offset, with one step" }) }),
+      reply: z.object({ step: z.string(), text: z.string(), offset: z.number() }),
+      errors: ["run.not-found"],
+      handler: async function* ({ params, query, signal }) {
+        const { run } = await runs.get(params.id);
+        yield { event: "run", data: { run: run.id } };
+        for await (const chunk of runs.logs(run.id, { ...query, signal })) {
+          yield { id: `${chunk.step}:${chunk.offset}`, event: "log", data: chunk };
+        }
+        yield { event: "end", data: {} };
+      },
+    }),
+  };
+};

@@ -1,0 +1,168 @@
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { failure } from "@fuseml/core/errors";
+import { EnvironmentStore } from "@fuseml/environments/store";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { AccessService, basicOf } from "./access/service.ts";
+import { HostAgent, hostEnvironment } from "./agents/host/agent.ts";
+import { HostRecipes } from "./agents/host/recipes.ts";
+import { apiRoutes } from "./api/index.ts";
+import { ApplicationService } from "./applications/service.ts";
+import { ArtifactService } from "./artifacts/service.ts";
+import { CodesetService } from "./codesets/service.ts";
+import type { Configuration } from "./configuration.ts";
+import { layout } from "./data-directory.ts";
+import { ExtensionInstaller } from "./extensions/installer.ts";
+import { ExtensionService } from "./extensions/service.ts";
+import { type Clock, instant } from "./platform/clock.ts";
+import { Hub } from "./platform/events/hub.ts";
+import { writeAtomically } from "./platform/files/atomic.ts";
+import { addRoutes, httpServer } from "./platform/http/server.ts";
+import { ids } from "./platform/ids.ts";
+import type { Log } from "./platform/log.ts";
+import { Supervisor } from "./platform/processes/supervisor.ts";
+import { cipher, loadKey } from "./platform/secrets/cipher.ts";
+import { ProjectService } from "./projects/service.ts";
+import { RunnableService } from "./runnables/service.ts";
+import { Engine } from "./runs/engine.ts";
+import { Launcher } from "./runs/launcher.ts";
+import { RunService } from "./runs/service.ts";
+import { gatewayRoutes } from "./serving/gateway.ts";
+import { InferenceServices } from "./serving/inference-services.ts";
+import { kserveRoutes } from "./serving/kserve-api.ts";
+import { ModelServers } from "./serving/model-server.ts";
+import { sqliteStore } from "./state/store.ts";
+import { GitCodeStore } from "./stores/git/git-code-store.ts";
+import { gitHttp } from "./stores/git/smart-http.ts";
+import { WorkflowService } from "./workflows/service.ts";
+
+export const version = "0.4.0";
+
+export type Server = {
+  readonly app: FastifyInstance;
+  /** Takes up what was under way. After `listen`. */
+  resume(): Promise<void>;
+  /** Ends everything that the server started. */
+  close(): Promise<void>;
+};
+
+const inRepository = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+const stepProgram = (name: string): string => inRepository(`packages/steps/src/${name}/main.ts`);
+
+/** Wires adapters, services and HTTP: what the server is made of. `url` is how steps and people reach it. */
+export async function compose(configuration: Configuration, url: string, clock: Clock, log: Log): Promise<Server> {
+  const at = layout(configuration.dataDir);
+  mkdirSync(at.root, { recursive: true, mode: 0o700 });
+  const key = loadKey(configuration.secretKey, at.key);
+  const sealing = cipher(key);
+  const newId = ids(clock);
+  const hub = new Hub();
+  const store = await sqliteStore(at.database);
+  const baseEnv = hostEnvironment(process.env);
+  const gitUrl = (project: string, name: string) => `${url}/git/${project}/${name}.git`;
+
+  // adapters
+  const code = new GitCodeStore(at.repositories);
+  const environments = new EnvironmentStore(at.environments, at.tools);
+  const supervisor = new Supervisor(at.processes);
+  const recipes = new HostRecipes({
+    programs: {
+      "ghcr.io/fuseml/mlflow-builder": stepProgram("mlflow-builder"),
+      "ghcr.io/fuseml/kserve-predictor": stepProgram("kserve-predictor"),
+    },
+    runtime: stepProgram("mlflow-runtime"),
+    environments,
+    file: at.recipes,
+    env: { FUSEML_ENVIRONMENTS_DIR: at.environments, FUSEML_TOOLS_DIR: at.tools },
+  });
+  const host = new HostAgent({ directory: at.segments, recipes, code, clock, log, baseEnv, namespace: configuration.namespace, graceMs: 3000 });
+  const agents = [host];
+  const serving = new InferenceServices({
+    store,
+    servers: new ModelServers({ supervisor, environments, baseEnv }),
+    cipher: sealing,
+    clock,
+    log,
+    modelDirectory: at.models,
+  });
+
+  // services
+  const access = new AccessService({ store, clock, key, open: configuration.auth === "open" });
+  const projects = new ProjectService({ store, clock, cipher: sealing });
+  const extensions = new ExtensionService({ store, clock, cipher: sealing });
+  const engine: Engine = new Engine({ store, agents, extensions, hub, clock, log, serverUrl: url, issueToken: (runId) => access.issueForRun(runId) });
+  const launcher = new Launcher({ clock, ids: newId, launched: (runId) => engine.advance(runId) });
+  const artifacts = new ArtifactService({ store, launcher });
+  const codesets = new CodesetService({ store, code, artifacts, projects, clock });
+  const workflows = new WorkflowService({ store, extensions, launcher, clock, ids: newId });
+  const applications = new ApplicationService({
+    store,
+    clock,
+    resources: { remove: async (namespace, { kind, name }) => (kind === "InferenceService" ? serving.remove(namespace, name) : undefined) },
+  });
+  const runnables = new RunnableService({ store, clock });
+  const runs = new RunService({ store, engine, launcher, codesets, agents, hub });
+  const installer = new ExtensionInstaller({
+    store,
+    extensions,
+    environments,
+    supervisor,
+    cipher: sealing,
+    clock,
+    log,
+    bundles: inRepository("extensions"),
+    data: at.extensions,
+    baseEnv,
+    serverUrl: url,
+    issueToken: (name) => access.issue(name),
+  });
+
+  // HTTP
+  let ready = false;
+  const app = httpServer({ logger: log, requestId: () => newId("req") });
+  const authenticate = (request: FastifyRequest) => access.authenticate(request.headers.authorization);
+  const api = apiRoutes({
+    projects, codesets, workflows, runs, artifacts, applications, extensions, installer, runnables,
+    gitUrl, publicUrl: url, now: () => instant(clock), version, commit: "", ready: () => ready, routes: () => api,
+  });
+  addRoutes(app, api, authenticate);
+  addRoutes(app, kserveRoutes({ services: serving, publicUrl: url }), authenticate);
+  addRoutes(app, gatewayRoutes({ services: serving }), authenticate);
+  await gitHttp(app, {
+    root: at.repositories,
+    exists: async (project, name) => (await store.read.codesets.get(project, name)) !== undefined,
+    pushed: (project, name) => codesets.publishPushed(project, name),
+    authorize: async (request, project, write) => {
+      const basic = basicOf(request.headers.authorization);
+      if (basic && (await projects.isUser(project, basic.name, basic.password))) return;
+      const caller = await access.authenticate(request.headers.authorization);
+      if (caller.kind === "run" && write) throw failure("auth.forbidden", { what: "the token of a run cannot push" });
+    },
+  });
+
+  if (configuration.auth === "token") await ensureAdminToken(access, at.adminToken);
+  return {
+    app,
+    async resume() {
+      await engine.start();
+      void serving.start();
+      void installer.startInstalled();
+      await codesets.recover();
+      ready = true;
+    },
+    async close() {
+      ready = false;
+      await engine.stop();
+      await app.close();
+      await supervisor.stopAll();
+      await serving.idle();
+      await store.close();
+    },
+  };
+}
+
+/** A server that asks for tokens has one of its own from the first start on, in a file that only its owner can read. */
+async function ensureAdminToken(access: AccessService, file: string): Promise<void> {
+  const { existsSync } = await import("node:fs");
+  if (!existsSync(file)) writeAtomically(file, `${await access.issue("admin")}\n`, 0o600);
+}

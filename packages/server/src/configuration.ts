@@ -1,0 +1,56 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { failure } from "@fuseml/core/errors";
+import { z } from "zod";
+
+const schema = z.object({
+  FUSEML_HOST: z.string().default("127.0.0.1").meta({ description: "address to listen on; other than loopback asks for FUSEML_AUTH=token" }),
+  FUSEML_PORT: z.coerce.number().int().min(0).max(65535).default(8000),
+  FUSEML_DATA_DIR: z.string().optional().meta({ description: "everything the server keeps" }),
+  FUSEML_PUBLIC_URL: z.url().optional().meta({ description: "how others reach the server" }),
+  FUSEML_AUTH: z.enum(["open", "token"]).optional().meta({ description: "open: everyone on this machine; token: an API token is asked for" }),
+  FUSEML_SECRET_KEY: z.string().optional().meta({ description: "32 bytes, base64; else a key file in the data directory" }),
+  FUSEML_LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+  FUSEML_NAMESPACE: z.string().default("fuseml-workloads"),
+});
+
+export type Configuration = {
+  readonly host: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly publicUrl: string | undefined;
+  readonly auth: "open" | "token";
+  readonly secretKey: string | undefined;
+  readonly logLevel: string;
+  readonly namespace: string;
+};
+
+const loopback = new Set(["127.0.0.1", "localhost", "::1"]);
+
+/** Where the server keeps everything unless it is told otherwise. */
+export const defaultDataDir = (env: NodeJS.ProcessEnv): string =>
+  env.FUSEML_DATA_DIR || join(env.XDG_DATA_HOME || join(env.HOME || homedir(), ".local", "share"), "fuseml");
+
+/** The configuration from the environment, checked. @throws `server.configuration` */
+export function readConfiguration(env: NodeJS.ProcessEnv): Configuration {
+  const parsed = schema.safeParse(env);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw failure("server.configuration", { name: String(issue?.path[0]), reason: issue?.message ?? "not valid" });
+  }
+  const given = parsed.data;
+  const local = loopback.has(given.FUSEML_HOST);
+  if (given.FUSEML_AUTH === "open" && !local) {
+    throw failure("server.configuration", { name: "FUSEML_AUTH", reason: `a server that listens on ${given.FUSEML_HOST} must ask for tokens: FUSEML_AUTH=token` });
+  }
+  return {
+    host: given.FUSEML_HOST,
+    port: given.FUSEML_PORT,
+    dataDir: defaultDataDir(env),
+    publicUrl: given.FUSEML_PUBLIC_URL,
+    auth: given.FUSEML_AUTH ?? (local ? "open" : "token"),
+    secretKey: given.FUSEML_SECRET_KEY,
+    logLevel: given.FUSEML_LOG_LEVEL,
+    namespace: given.FUSEML_NAMESPACE,
+  };
+}

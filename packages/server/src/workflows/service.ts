@@ -1,0 +1,163 @@
+import { createHash } from "node:crypto";
+import { exactly, formatPattern, parsePattern } from "@fuseml/core/artifact/pattern";
+import type { Diagnostic } from "@fuseml/core/diagnostic";
+import { failure, workflowInvalid } from "@fuseml/core/errors";
+import { checkWorkflow } from "@fuseml/core/workflow/check";
+import type { WorkflowDefinition } from "@fuseml/core/workflow/definition";
+import { bindScalars, isArtifactInput } from "@fuseml/core/workflow/input";
+import { parseWorkflow, type SourceMap, validateWorkflow } from "@fuseml/core/workflow/parse";
+import type { ExtensionResolver } from "../extensions/service.ts";
+import { type Clock, instant } from "../platform/clock.ts";
+import type { IdSource } from "../platform/ids.ts";
+import type { Launcher } from "../runs/launcher.ts";
+import type { StoredRun } from "../runs/repository.ts";
+import type { Store } from "../state/store.ts";
+import type { StoredAssignment } from "./assignment-repository.ts";
+import type { StoredWorkflow } from "./repository.ts";
+
+/** Workflows, their versions and their assignments. */
+export class WorkflowService {
+  private readonly parts: { store: Store; extensions: ExtensionResolver; launcher: Launcher; clock: Clock; ids: IdSource };
+
+  constructor(parts: WorkflowService["parts"]) {
+    this.parts = parts;
+  }
+
+  /** Everything that is wrong with a definition (YAML text, or JSON already parsed), as this server sees it. */
+  async check(given: unknown): Promise<{ definition?: WorkflowDefinition; diagnostics: readonly Diagnostic[] }> {
+    let definition: WorkflowDefinition;
+    let source: SourceMap | undefined;
+    if (typeof given === "string") {
+      const parsed = parseWorkflow(given);
+      if (!parsed.ok) return { diagnostics: parsed.error };
+      ({ definition, source } = parsed.value);
+    } else {
+      const checked = validateWorkflow(given);
+      if (!checked.ok) return { diagnostics: checked.error };
+      definition = checked.value;
+    }
+    const records = await this.parts.extensions.catalogue();
+    const diagnostics = checkWorkflow(definition, { ...(source ? { source } : {}), catalogue: { whyUnresolved: records.whyUnresolved } });
+    return { definition, diagnostics };
+  }
+
+  /** @throws `workflow.invalid`, `workflow.exists` */
+  async create(given: unknown): Promise<StoredWorkflow> {
+    const definition = await this.valid(given);
+    return this.parts.store.transaction(async (unit) => {
+      if (await unit.workflows.get(definition.name)) throw failure("workflow.exists", { name: definition.name });
+      const workflow = this.version(definition, 1);
+      await unit.workflows.save(workflow);
+      return workflow;
+    });
+  }
+
+  /** A new version, unless nothing changed. Runs keep the version that they started with. @throws `workflow.invalid`, `workflow.not-found` */
+  async update(name: string, given: unknown): Promise<StoredWorkflow> {
+    const definition = await this.valid(given);
+    if (definition.name !== name) throw failure("workflow.name-mismatch", { name, body: definition.name }, { field: "name" });
+    return this.parts.store.transaction(async (unit) => {
+      const present = await unit.workflows.get(name);
+      if (!present) throw failure("workflow.not-found", { name });
+      const next = this.version(definition, present.version + 1);
+      if (next.digest === present.digest) return present;
+      await unit.workflows.save(next);
+      return next;
+    });
+  }
+
+  private async valid(given: unknown): Promise<WorkflowDefinition> {
+    const { definition, diagnostics } = await this.check(given);
+    if (!definition || diagnostics.length > 0) throw workflowInvalid(diagnostics);
+    return definition;
+  }
+
+  private version(definition: WorkflowDefinition, version: number): StoredWorkflow {
+    const { created: _ignored, ...plain } = definition;
+    const digest = `sha256:${createHash("sha256").update(JSON.stringify(plain)).digest("hex")}`;
+    return { name: definition.name, version, digest, definition: plain, created: instant(this.parts.clock) };
+  }
+
+  list(name?: string): Promise<StoredWorkflow[]> {
+    return this.parts.store.read.workflows.list(name);
+  }
+
+  /** @throws `workflow.not-found` */
+  async get(name: string): Promise<StoredWorkflow> {
+    const workflow = await this.parts.store.read.workflows.get(name);
+    if (!workflow) throw failure("workflow.not-found", { name });
+    return workflow;
+  }
+
+  /** Removes the workflow and its assignments. Runs stay. @throws `workflow.not-found` */
+  async remove(name: string): Promise<void> {
+    if (!(await this.parts.store.transaction((unit) => unit.workflows.remove(name)))) throw failure("workflow.not-found", { name });
+  }
+
+  /**
+   * Binds a workflow's artifact inputs to patterns and starts its first runs. The same bindings again change nothing.
+   * @param bindings input name → pattern; for the single artifact input of a workflow the name may be empty
+   * @throws `workflow.not-found`, `codeset.not-found`, `assignment.ambiguous`, `run.input-*`, `address.invalid`
+   */
+  async assign(name: string, bindings: Readonly<Record<string, string>>, values: Readonly<Record<string, string>>): Promise<{ assignment: StoredAssignment; runs: readonly StoredRun[] }> {
+    const workflow = await this.get(name);
+    const full = this.completeBindings(workflow.definition, bindings);
+    bindScalars(workflow.definition, values);
+    const { store, clock, ids, launcher } = this.parts;
+    return store.transaction(async (unit) => {
+      let project = "";
+      for (const pattern of Object.values(full)) {
+        const one = exactly(parsePattern(pattern));
+        if (pattern.startsWith("code://") && one && !(await unit.codesets.get(one.project, one.name))) {
+          throw failure("codeset.not-found", { name: `${one.project}/${one.name}` });
+        }
+        project ||= parsePattern(pattern).project.replace("*", "");
+      }
+      const assignment: StoredAssignment = { id: ids("asg"), workflow: name, project, bindings: full, values, created: instant(clock) };
+      if (!(await unit.assignments.add(assignment))) {
+        const present = await this.find(full, await unit.assignments.list({ workflow: name }));
+        return { assignment: present ?? assignment, runs: [] };
+      }
+      return { assignment, runs: await launcher.onAssigned(unit, assignment) };
+    });
+  }
+
+  private completeBindings(definition: WorkflowDefinition, bindings: Readonly<Record<string, string>>): Record<string, string> {
+    const inputs = (definition.inputs ?? []).filter((input) => isArtifactInput(input.type));
+    const full: Record<string, string> = {};
+    for (const [name, pattern] of Object.entries(bindings)) {
+      const kind = parsePattern(pattern).kind === "model" ? "model" : "codeset";
+      const fitting = inputs.filter((input) => (name === "" ? input.type === kind : input.name === name));
+      const [only, another] = fitting;
+      if (!only || another) {
+        throw failure("assignment.ambiguous", { workflow: definition.name, inputs: inputs.map((input) => input.name).join(", ") || "none" });
+      }
+      full[only.name] = formatPattern(parsePattern(pattern));
+    }
+    const unbound = inputs.find((input) => full[input.name] === undefined);
+    if (unbound) {
+      throw failure("run.input-missing", { workflow: definition.name, name: unbound.name, flag: `--input ${unbound.name}=code://PROJECT/CODESET` });
+    }
+    return full;
+  }
+
+  private find(bindings: Readonly<Record<string, string>>, among: readonly StoredAssignment[]): StoredAssignment | undefined {
+    return among.find((candidate) => Object.entries(bindings).every(([name, pattern]) => candidate.bindings[name] === pattern));
+  }
+
+  /** @throws `workflow.not-found`, `assignment.not-found` */
+  async unassign(name: string, project: string, codeset: string): Promise<void> {
+    await this.get(name);
+    await this.parts.store.transaction(async (unit) => {
+      const pattern = `code://${project}/${codeset}`;
+      const assignments = await unit.assignments.list({ workflow: name });
+      const found = assignments.find((assignment) => Object.values(assignment.bindings).includes(pattern));
+      if (!found) throw failure("assignment.not-found", { workflow: name, codeset: `${project}/${codeset}` });
+      await unit.assignments.remove(found.id);
+    });
+  }
+
+  assignments(workflow?: string): Promise<StoredAssignment[]> {
+    return this.parts.store.read.assignments.list({ workflow });
+  }
+}
