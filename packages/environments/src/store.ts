@@ -178,7 +178,13 @@ async function makeWithUv(uv: string, directory: string, request: EnvironmentReq
 }
 
 async function makeConda(directory: string, conda: NonNullable<EnvironmentRequest["conda"]>, say: Say): Promise<Made> {
-  await runTool(conda.tool, ["env", "create", "--yes", "--quiet", "--prefix", directory, "--file", conda.file], { say });
+  const file = `${directory}.environment.yaml`;
+  writeFileSync(file, conda.text);
+  try {
+    await runTool(conda.tool, ["env", "create", "--yes", "--quiet", "--prefix", directory, "--file", file], { say });
+  } finally {
+    rmSync(file, { force: true });
+  }
   const lock = await runTool(join(directory, "bin", "python"), ["-m", "pip", "freeze"]);
   const version = (await runTool(join(directory, "bin", "python"), ["-c", "import platform; print(platform.python_version())"])).trim();
   return { python: version, requested: conda.text, lock, warnings: [] };

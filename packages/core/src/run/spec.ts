@@ -36,6 +36,15 @@ export type StepSpec = {
 /** `mlflow-codeset` is the variable `FUSEML_MLFLOW_CODESET`. */
 export const variableName = (input: string): string => `FUSEML_${input.toUpperCase().replaceAll("-", "_")}`;
 
+/** Holds the names of the value inputs that a step sees, so that a program can tell them from other variables. */
+export const inputNamesVariable = "FUSEML_INPUTS";
+
+const inputNames = (step: WorkflowStep, pins: PinnedInputs): StepValue => {
+  const own = (step.inputs ?? []).filter((input) => input.value !== undefined).map((input) => input.name);
+  const names = [...new Set([...Object.keys(pins.values), ...own])].join(",");
+  return names === "" ? [] : [names];
+};
+
 /** The steps of a checked definition with the pinned inputs filled in. */
 export function pinSteps(definition: WorkflowDefinition, pins: PinnedInputs): readonly StepSpec[] {
   const lookup = (reference: Reference): string | undefined => {
@@ -52,10 +61,14 @@ export function pinSteps(definition: WorkflowDefinition, pins: PinnedInputs): re
     if (left) throw new Error(`input "${JSON.stringify(left)}" has no pinned value`);
     return filled as StepValue;
   };
+  // inputs of the workflow are known to every step, as the seeds say; a step's own of the same name wins
+  const shared = Object.entries(pins.values).map(([name, value]) => ({ name, value: value === "" ? [] : [value] }));
   return definition.steps.map((step) => ({
     name: step.name,
     image: fill(step.image) as Template<OutputReference>,
     variables: [
+      ...shared.map(({ name, value }) => ({ name: variableName(name), value })),
+      { name: inputNamesVariable, value: inputNames(step, pins) },
       ...(step.inputs ?? []).flatMap((input) =>
         input.value === undefined ? [] : [{ name: variableName(input.name), value: fill(input.value) }],
       ),

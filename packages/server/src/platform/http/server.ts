@@ -1,5 +1,5 @@
 import { failure } from "@fuseml/core/errors";
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { asFuseError, sendProblem } from "./problem.ts";
 import type { Actor, AnyRoute, Routes } from "./route.ts";
@@ -14,20 +14,21 @@ export type Authenticate = (request: FastifyRequest) => Promise<Actor>;
 export function httpServer(options: { logger: FastifyBaseLogger; requestId: () => string }): FastifyInstance {
   const app = Fastify({
     loggerInstance: options.logger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: options.requestId,
     bodyLimit: bodyLimitBytes,
     forceCloseConnections: true,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1000 },
   });
   // upstream's client sends a JSON body with GET /extensions
-  app.addHttpMethod("GET", { hasBody: true });
+  app.addHttpMethod("GET", { hasBody: true, overrideExisting: true });
   const asText = (_request: FastifyRequest, body: string, done: (error: null, body: string) => void) => done(null, body);
   for (const type of ["application/yaml", "application/x-yaml", "text/yaml", "text/plain"]) {
     app.addContentTypeParser(type, { parseAs: "string" }, asText as never);
   }
   app.removeContentTypeParser("application/json");
-  app.addContentTypeParser("application/json", { parseAs: "string" }, ((_request: FastifyRequest, body: string, done: (error: Error | null, body?: unknown) => void) => {
+  // server-side apply is sent as YAML; what a program sends is JSON, which is YAML
+  app.addContentTypeParser(["application/json", "application/apply-patch+yaml"], { parseAs: "string" }, ((_request: FastifyRequest, body: string, done: (error: Error | null, body?: unknown) => void) => {
     if (body.trim() === "") return done(null, undefined);
     try {
       done(null, JSON.parse(body));
