@@ -3,8 +3,18 @@ const forbid = (name, comment, from, to) => ({ name, comment, severity: "error",
 
 export default {
   forbidden: [
-    forbid("no-cycles", "two files that need each other are one room or miss a third", {}, { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } }),
-    forbid("core-is-pure-of-ours", "core imports nothing of ours", { path: "^packages/core/src" }, { path: "^packages/(?!core)" }),
+    forbid(
+      "no-cycles",
+      "two files that need each other are one room or miss a third",
+      {},
+      { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
+    ),
+    forbid(
+      "core-is-pure-of-ours",
+      "core imports nothing of ours",
+      { path: "^packages/core/src" },
+      { path: "^packages/(?!core)" },
+    ),
     forbid(
       "core-is-pure-of-node",
       "core runs in a browser too (its tests may use node:test)",
@@ -38,15 +48,33 @@ export default {
     forbid(
       "only-main-wires-adapters",
       "main.ts is the only place where adapters are wired",
-      { path: "^packages/server/src/", pathNot: "^packages/server/src/(main|compose)\\.ts$|\\.test\\.ts$|^packages/server/src/(agents|stores|serving)/" },
+      {
+        path: "^packages/server/src/",
+        pathNot:
+          "^packages/server/src/(main|compose)\\.ts$|\\.test\\.ts$|^packages/server/src/(agents|stores|serving)/",
+      },
       { path: "^packages/server/src/(agents|stores|serving)/", dependencyTypesNot: ["type-only"] },
     ),
-    forbid("no-orphans", "a file nobody imports is dead", { orphan: true, pathNot: "(main|\\.test|write-json-schema|run)\\.ts$|\\.d\\.ts$" }, {}),
-    forbid("declared-only", "import what package.json declares", {}, { dependencyTypes: ["npm-no-pkg", "npm-unknown"] }),
+    forbid(
+      "no-orphans",
+      "a file nobody imports is dead",
+      { orphan: true, pathNot: "(main|\\.test|write-json-schema|run)\\.ts$|\\.d\\.ts$" },
+      {},
+    ),
+    forbid(
+      "declared-only",
+      "import what package.json declares",
+      {},
+      { dependencyTypes: ["npm-no-pkg", "npm-unknown"] },
+    ),
   ],
   options: {
     doNotFollow: { path: "node_modules" },
     tsPreCompilationDeps: "specify",
-    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default"], extensions: [".ts", ".js", ".mjs"] },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "default"],
+      extensions: [".ts", ".js", ".mjs"],
+    },
   },
 };

@@ -1,5 +1,5 @@
-import { FuseError, failure } from "@fuseml/core/errors";
 import type { Diagnostic } from "@fuseml/core/diagnostic";
+import { FuseError, failure } from "@fuseml/core/errors";
 import type { Api } from "@fuseml/server/api/index";
 import type { ReplyOf, RequestOf } from "@fuseml/server/platform/http/route";
 import { EventSourceParserStream } from "eventsource-parser/stream";
@@ -15,7 +15,8 @@ type Given<K extends Key> = {
 type Optional<T> = { [P in keyof T as object extends T[P] ? P : undefined extends T[P] ? P : never]?: T[P] } & {
   [P in keyof T as object extends T[P] ? never : undefined extends T[P] ? never : P]: T[P];
 };
-type Arguments<K extends Key> = object extends Optional<Given<K>> ? [request?: Optional<Given<K>>] : [request: Optional<Given<K>>];
+type Arguments<K extends Key> =
+  object extends Optional<Given<K>> ? [request?: Optional<Given<K>>] : [request: Optional<Given<K>>];
 
 export type ServerEvent = { readonly event: string; readonly id: string | undefined; readonly data: unknown };
 
@@ -42,7 +43,11 @@ export class Client {
 
   /** @example await client.call("GET /workflows/{name}", { params: { name: "mlflow-e2e" } }) @throws FuseError: what the server says, or `server.unreachable` */
   async call<K extends Key>(key: K, ...[request]: Arguments<K>): Promise<Reply<K>> {
-    const response = await this.send(key, (request ?? {}) as Plain, AbortSignal.timeout(this.options.timeoutMs ?? 30_000));
+    const response = await this.send(
+      key,
+      (request ?? {}) as Plain,
+      AbortSignal.timeout(this.options.timeoutMs ?? 30_000),
+    );
     return (response.status === 204 ? undefined : await response.json()) as Reply<K>;
   }
 
@@ -51,15 +56,21 @@ export class Client {
     const response = await this.send(key, request as Plain, signal);
     if (!response.body) return;
     const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
-    for await (const { event, id, data } of events) yield { event: event ?? "message", id, data: JSON.parse(data) as unknown };
+    for await (const { event, id, data } of events)
+      yield { event: event ?? "message", id, data: JSON.parse(data) as unknown };
   }
 
-  private async send(key: string, { params = {}, query = {}, body }: Plain, signal: AbortSignal | undefined): Promise<Response> {
+  private async send(
+    key: string,
+    { params = {}, query = {}, body }: Plain,
+    signal: AbortSignal | undefined,
+  ): Promise<Response> {
     const [method = "GET", template = ""] = key.split(" ");
     const path = template.replaceAll(/\{(\w+)\}/g, (_all, name: string) => encodeURIComponent(params[name] ?? ""));
     const url = new URL(this.url + path);
     for (const [name, value] of Object.entries(query)) {
-      for (const item of Array.isArray(value) ? value : [value]) if (item !== undefined) url.searchParams.append(name, String(item));
+      for (const item of Array.isArray(value) ? value : [value])
+        if (item !== undefined) url.searchParams.append(name, String(item));
     }
     const text = typeof body === "string";
     this.options.trace?.(`${method} ${url.pathname}${url.search}`);
@@ -94,7 +105,15 @@ function unreachable(url: string, error: unknown): unknown {
 async function readProblem(response: Response, url: string): Promise<FuseError> {
   const text = await response.text();
   try {
-    const problem = JSON.parse(text) as { code: string; message: string; hint?: string; field?: string; exit?: number; errors?: Diagnostic[]; temporary?: boolean };
+    const problem = JSON.parse(text) as {
+      code: string;
+      message: string;
+      hint?: string;
+      field?: string;
+      exit?: number;
+      errors?: Diagnostic[];
+      temporary?: boolean;
+    };
     return new FuseError({
       code: problem.code ?? "internal",
       status: response.status,
@@ -106,6 +125,10 @@ async function readProblem(response: Response, url: string): Promise<FuseError> 
       diagnostics: problem.errors ?? [],
     });
   } catch (error) {
-    return failure("server.unreachable", { url, reason: `it answered ${response.status} and no problem: is it a FuseML server?` }, { cause: error });
+    return failure(
+      "server.unreachable",
+      { url, reason: `it answered ${response.status} and no problem: is it a FuseML server?` },
+      { cause: error },
+    );
   }
 }

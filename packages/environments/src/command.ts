@@ -15,7 +15,11 @@ export class ToolFailure extends Error {
 export type Say = (line: string) => void;
 
 /** Runs a tool to its end; its lines go to `say` as they come. @throws ToolFailure; ENOENT as the system's own error */
-export async function runTool(command: string, args: readonly string[], options: { env?: NodeJS.ProcessEnv; cwd?: string; say?: Say } = {}): Promise<string> {
+export async function runTool(
+  command: string,
+  args: readonly string[],
+  options: { env?: NodeJS.ProcessEnv; cwd?: string; say?: Say } = {},
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, [...args], {
       env: options.env ?? process.env,

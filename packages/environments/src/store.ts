@@ -37,7 +37,9 @@ const recipeVersion = 1;
 
 /** The digest that names an environment. Order and comments of the requirements do not matter, options do. */
 export function fingerprint(request: EnvironmentRequest): string {
-  const plain = request.requirements.map((line) => line.replace(/\s+#.*$/, "").trim()).filter((line) => line && !line.startsWith("#"));
+  const plain = request.requirements
+    .map((line) => line.replace(/\s+#.*$/, "").trim())
+    .filter((line) => line && !line.startsWith("#"));
   const parts = {
     recipeVersion,
     platform: `${process.platform}-${process.arch}`,
@@ -72,7 +74,10 @@ export class EnvironmentStore {
    * A failed or interrupted build leaves nothing behind that could be taken for an environment.
    * @throws ToolFailure with the installer's own words; `tool.missing`
    */
-  async ensure(request: EnvironmentRequest, options: { strict: boolean; say: Say }): Promise<{ environment: Environment; made: boolean }> {
+  async ensure(
+    request: EnvironmentRequest,
+    options: { strict: boolean; say: Say },
+  ): Promise<{ environment: Environment; made: boolean }> {
     const name = fingerprint(request);
     const found = this.find(name);
     if (found) return { environment: found, made: false };
@@ -87,7 +92,11 @@ export class EnvironmentStore {
     }
   }
 
-  private async make(name: string, request: EnvironmentRequest, options: { strict: boolean; say: Say }): Promise<Environment> {
+  private async make(
+    name: string,
+    request: EnvironmentRequest,
+    options: { strict: boolean; say: Say },
+  ): Promise<Environment> {
     const directory = join(this.directory, name);
     rmSync(directory, { recursive: true, force: true });
     try {
@@ -145,10 +154,16 @@ function isDead(pidFile: string): boolean {
 
 type Made = Omit<Environment, "fingerprint" | "directory">;
 
-async function makeWithUv(uv: string, directory: string, request: EnvironmentRequest, { strict, say }: { strict: boolean; say: Say }): Promise<Made> {
+async function makeWithUv(
+  uv: string,
+  directory: string,
+  request: EnvironmentRequest,
+  { strict, say }: { strict: boolean; say: Say },
+): Promise<Made> {
   const env = uvEnvironment(process.env);
   const warnings: string[] = [];
-  const venv = (python: string | undefined) => runTool(uv, ["venv", "--quiet", ...(python ? ["--python", python] : []), directory], { env });
+  const venv = (python: string | undefined) =>
+    runTool(uv, ["venv", "--quiet", ...(python ? ["--python", python] : []), directory], { env });
   if (request.python) {
     try {
       await venv(request.python);
@@ -168,7 +183,11 @@ async function makeWithUv(uv: string, directory: string, request: EnvironmentReq
   const beside = request.directory ? join(request.directory, `.fuseml-requirements-${process.pid}.txt`) : undefined;
   if (beside) writeFileSync(beside, `${request.requirements.join("\n")}\n`);
   try {
-    await runTool(uv, ["pip", "install", "--python", python, "--requirement", beside ?? list], { env, say, ...(request.directory ? { cwd: request.directory } : {}) });
+    await runTool(uv, ["pip", "install", "--python", python, "--requirement", beside ?? list], {
+      env,
+      say,
+      ...(request.directory ? { cwd: request.directory } : {}),
+    });
   } finally {
     if (beside) rmSync(beside, { force: true });
   }
@@ -186,12 +205,18 @@ async function makeConda(directory: string, conda: NonNullable<EnvironmentReques
     rmSync(file, { force: true });
   }
   const lock = await runTool(join(directory, "bin", "python"), ["-m", "pip", "freeze"]);
-  const version = (await runTool(join(directory, "bin", "python"), ["-c", "import platform; print(platform.python_version())"])).trim();
+  const version = (
+    await runTool(join(directory, "bin", "python"), ["-c", "import platform; print(platform.python_version())"])
+  ).trim();
   return { python: version, requested: conda.text, lock, warnings: [] };
 }
 
 /** The variables that make an environment the one that `python` and its scripts come from. */
 export function activate(environment: Pick<Environment, "directory">, base: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { PYTHONDONTWRITEBYTECODE: _slow, PYTHONHOME: _home, PYTHONPATH: _path, ...rest } = base;
-  return { ...rest, VIRTUAL_ENV: environment.directory, PATH: `${join(environment.directory, "bin")}:${base.PATH ?? "/usr/bin:/bin"}` };
+  return {
+    ...rest,
+    VIRTUAL_ENV: environment.directory,
+    PATH: `${join(environment.directory, "bin")}:${base.PATH ?? "/usr/bin:/bin"}`,
+  };
 }

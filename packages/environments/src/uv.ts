@@ -19,7 +19,11 @@ export function onPath(name: string, path = process.env.PATH ?? ""): string | un
 /** A Python that can run small scripts: 3.11 or newer is asked of the machine. @throws `tool.missing` */
 export function hostPython(): string {
   const found = process.env.FUSEML_PYTHON ?? onPath("python3") ?? onPath("python");
-  if (!found) throw failure("tool.missing", { tool: "python3", hint: "install Python 3.11 or newer, for example: apt-get install python3" });
+  if (!found)
+    throw failure("tool.missing", {
+      tool: "python3",
+      hint: "install Python 3.11 or newer, for example: apt-get install python3",
+    });
   return found;
 }
 
@@ -43,7 +47,14 @@ export async function findUv(directory: string, say: Say): Promise<string> {
     if (!existsSync(target)) renameSync(partial, target);
   } catch (error) {
     const words = error instanceof ToolFailure ? error.output.split("\n").slice(-4).join("\n") : String(error);
-    throw failure("tool.missing", { tool: "uv", hint: `it could not be fetched from PyPI: ${words}\n    install it (pipx install uv), or allow access to PyPI` }, { cause: error });
+    throw failure(
+      "tool.missing",
+      {
+        tool: "uv",
+        hint: `it could not be fetched from PyPI: ${words}\n    install it (pipx install uv), or allow access to PyPI`,
+      },
+      { cause: error },
+    );
   } finally {
     rmSync(partial, { recursive: true, force: true });
   }
@@ -52,7 +63,17 @@ export async function findUv(directory: string, say: Say): Promise<string> {
 
 async function install(python: string, target: string): Promise<void> {
   try {
-    await runTool(python, ["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check", "--target", target, `uv==${uvVersion}`]);
+    await runTool(python, [
+      "-m",
+      "pip",
+      "install",
+      "--quiet",
+      "--no-deps",
+      "--disable-pip-version-check",
+      "--target",
+      target,
+      `uv==${uvVersion}`,
+    ]);
   } catch (error) {
     if (!(error instanceof ToolFailure)) throw error;
     await unpackWheel(python, target);
@@ -75,7 +96,9 @@ async function unpackWheel(python: string, target: string): Promise<void> {
   const answer = await fetch(`${index}/uv/${uvVersion}/json`);
   if (!answer.ok) throw new Error(`${index} answered ${answer.status}`);
   const release = (await answer.json()) as { urls: { filename: string; url: string; digests: { sha256: string } }[] };
-  const wheel = release.urls.find(({ filename }) => filename.includes(tag.split(".")[0] ?? tag) && filename.endsWith(".whl"));
+  const wheel = release.urls.find(
+    ({ filename }) => filename.includes(tag.split(".")[0] ?? tag) && filename.endsWith(".whl"),
+  );
   if (!wheel) throw new Error(`there is no uv wheel for ${process.platform}-${process.arch}`);
   const bytes = Buffer.from(await (await fetch(wheel.url)).arrayBuffer());
   const digest = createHash("sha256").update(bytes).digest("hex");

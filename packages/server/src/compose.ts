@@ -75,7 +75,16 @@ export async function compose(configuration: Configuration, url: string, clock: 
     file: at.recipes,
     env: { FUSEML_ENVIRONMENTS_DIR: at.environments, FUSEML_TOOLS_DIR: at.tools },
   });
-  const host = new HostAgent({ directory: at.segments, recipes, code, clock, log, baseEnv, namespace: configuration.namespace, graceMs: 3000 });
+  const host = new HostAgent({
+    directory: at.segments,
+    recipes,
+    code,
+    clock,
+    log,
+    baseEnv,
+    namespace: configuration.namespace,
+    graceMs: 3000,
+  });
   const agents = [host];
   const serving = new InferenceServices({
     store,
@@ -90,7 +99,16 @@ export async function compose(configuration: Configuration, url: string, clock: 
   const access = new AccessService({ store, clock, key, open: configuration.auth === "open" });
   const projects = new ProjectService({ store, clock, cipher: sealing });
   const extensions = new ExtensionService({ store, clock, cipher: sealing });
-  const engine: Engine = new Engine({ store, agents, extensions, hub, clock, log, serverUrl: url, issueToken: (runId) => access.issueForRun(runId) });
+  const engine: Engine = new Engine({
+    store,
+    agents,
+    extensions,
+    hub,
+    clock,
+    log,
+    serverUrl: url,
+    issueToken: (runId) => access.issueForRun(runId),
+  });
   const launcher = new Launcher({ clock, ids: newId, launched: (runId) => engine.advance(runId) });
   const artifacts = new ArtifactService({ store, launcher });
   const codesets = new CodesetService({ store, code, artifacts, projects, clock });
@@ -98,7 +116,10 @@ export async function compose(configuration: Configuration, url: string, clock: 
   const applications = new ApplicationService({
     store,
     clock,
-    resources: { remove: async (namespace, { kind, name }) => (kind === "InferenceService" ? serving.remove(namespace, name) : undefined) },
+    resources: {
+      remove: async (namespace, { kind, name }) =>
+        kind === "InferenceService" ? serving.remove(namespace, name) : undefined,
+    },
   });
   const runnables = new RunnableService({ store, clock });
   const runs = new RunService({ store, engine, launcher, codesets, agents, hub });
@@ -122,8 +143,22 @@ export async function compose(configuration: Configuration, url: string, clock: 
   const app = httpServer({ logger: log, requestId: () => newId("req") });
   const authenticate = (request: FastifyRequest) => access.authenticate(request.headers.authorization);
   const api = apiRoutes({
-    projects, codesets, workflows, runs, artifacts, applications, extensions, installer, runnables,
-    gitUrl, publicUrl: url, now: () => instant(clock), version, commit: "", ready: () => ready, routes: () => api,
+    projects,
+    codesets,
+    workflows,
+    runs,
+    artifacts,
+    applications,
+    extensions,
+    installer,
+    runnables,
+    gitUrl,
+    publicUrl: url,
+    now: () => instant(clock),
+    version,
+    commit: "",
+    ready: () => ready,
+    routes: () => api,
   });
   addRoutes(app, api, authenticate);
   addRoutes(app, kserveRoutes({ services: serving, publicUrl: url }), authenticate);

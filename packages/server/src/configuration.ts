@@ -4,12 +4,21 @@ import { failure } from "@fuseml/core/errors";
 import { z } from "zod";
 
 const schema = z.object({
-  FUSEML_HOST: z.string().default("127.0.0.1").meta({ description: "address to listen on; other than loopback asks for FUSEML_AUTH=token" }),
+  FUSEML_HOST: z
+    .string()
+    .default("127.0.0.1")
+    .meta({ description: "address to listen on; other than loopback asks for FUSEML_AUTH=token" }),
   FUSEML_PORT: z.coerce.number().int().min(0).max(65535).default(8000),
   FUSEML_DATA_DIR: z.string().optional().meta({ description: "everything the server keeps" }),
   FUSEML_PUBLIC_URL: z.url().optional().meta({ description: "how others reach the server" }),
-  FUSEML_AUTH: z.enum(["open", "token"]).optional().meta({ description: "open: everyone on this machine; token: an API token is asked for" }),
-  FUSEML_SECRET_KEY: z.string().optional().meta({ description: "32 bytes, base64; else a key file in the data directory" }),
+  FUSEML_AUTH: z
+    .enum(["open", "token"])
+    .optional()
+    .meta({ description: "open: everyone on this machine; token: an API token is asked for" }),
+  FUSEML_SECRET_KEY: z
+    .string()
+    .optional()
+    .meta({ description: "32 bytes, base64; else a key file in the data directory" }),
   FUSEML_LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
   FUSEML_NAMESPACE: z.string().default("fuseml-workloads"),
 });
@@ -41,7 +50,10 @@ export function readConfiguration(env: NodeJS.ProcessEnv): Configuration {
   const given = parsed.data;
   const local = loopback.has(given.FUSEML_HOST);
   if (given.FUSEML_AUTH === "open" && !local) {
-    throw failure("server.configuration", { name: "FUSEML_AUTH", reason: `a server that listens on ${given.FUSEML_HOST} must ask for tokens: FUSEML_AUTH=token` });
+    throw failure("server.configuration", {
+      name: "FUSEML_AUTH",
+      reason: `a server that listens on ${given.FUSEML_HOST} must ask for tokens: FUSEML_AUTH=token`,
+    });
   }
   return {
     host: given.FUSEML_HOST,

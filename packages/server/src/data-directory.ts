@@ -33,7 +33,8 @@ export function claimDataDirectory(root: string): { announce(url: string): void;
   mkdirSync(root, { recursive: true, mode: 0o700 });
   if (existsSync(record)) {
     const other = JSON.parse(readFileSync(record, "utf8")) as ServerRecord;
-    if (other.pid !== process.pid && isAlive(other)) throw failure("server.data-directory-in-use", { directory: root, pid: other.pid });
+    if (other.pid !== process.pid && isAlive(other))
+      throw failure("server.data-directory-in-use", { directory: root, pid: other.pid });
   }
   const self = identify(process.pid);
   const write = (url: string) => writeAtomically(record, JSON.stringify({ ...self, url }), 0o600);

@@ -18,7 +18,9 @@ async function main(): Promise<void> {
     await server.app.listen({ host: configuration.host, port });
   } catch (error) {
     claim.release();
-    throw (error as NodeJS.ErrnoException).code === "EADDRINUSE" ? failure("server.port-in-use", { port }, { cause: error }) : error;
+    throw (error as NodeJS.ErrnoException).code === "EADDRINUSE"
+      ? failure("server.port-in-use", { port }, { cause: error })
+      : error;
   }
   claim.announce(url);
   await server.resume();
@@ -46,6 +48,8 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   const known = error instanceof FuseError ? error : undefined;
-  process.stderr.write(`${known ? `${known.message}\n${known.hint ? `${known.hint}\n` : ""}[${known.code}]` : String((error as Error).stack ?? error)}\n`);
+  process.stderr.write(
+    `${known ? `${known.message}\n${known.hint ? `${known.hint}\n` : ""}[${known.code}]` : String((error as Error).stack ?? error)}\n`,
+  );
   process.exit(known?.exit ?? 1);
 });

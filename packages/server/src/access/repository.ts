@@ -1,6 +1,11 @@
 import type { Db } from "../state/store.ts";
 
-export type StoredToken = { readonly hash: string; readonly name: string; readonly runId: string | null; readonly created: string };
+export type StoredToken = {
+  readonly hash: string;
+  readonly name: string;
+  readonly runId: string | null;
+  readonly created: string;
+};
 
 /** Tokens, by the hash of their text. A token of a run has the run's id. */
 export interface TokenRepository {

@@ -4,7 +4,10 @@ import { type Clock, instant } from "../platform/clock.ts";
 import { hashToken, newToken } from "../platform/secrets/token.ts";
 import type { Store } from "../state/store.ts";
 
-export type Caller = { readonly kind: "open" } | { readonly kind: "token"; readonly name: string } | { readonly kind: "run"; readonly runId: string };
+export type Caller =
+  | { readonly kind: "open" }
+  | { readonly kind: "token"; readonly name: string }
+  | { readonly kind: "run"; readonly runId: string };
 
 /** Who may call. An open server takes everybody and listens on the loopback address only; else a token is asked for. */
 export class AccessService {
@@ -24,14 +27,24 @@ export class AccessService {
    */
   async issueForRun(runId: string): Promise<string> {
     const token = `fml_${createHmac("sha256", this.parts.key).update(`run-token ${runId}`).digest("base64url").slice(0, 32)}`;
-    await this.parts.store.read.tokens.add({ hash: hashToken(token), name: `run ${runId}`, runId, created: instant(this.parts.clock) });
+    await this.parts.store.read.tokens.add({
+      hash: hashToken(token),
+      name: `run ${runId}`,
+      runId,
+      created: instant(this.parts.clock),
+    });
     return token;
   }
 
   /** A token that does not expire. Its text is told once. */
   async issue(name: string): Promise<string> {
     const token = newToken();
-    await this.parts.store.read.tokens.add({ hash: hashToken(token), name, runId: null, created: instant(this.parts.clock) });
+    await this.parts.store.read.tokens.add({
+      hash: hashToken(token),
+      name,
+      runId: null,
+      created: instant(this.parts.clock),
+    });
     return token;
   }
 

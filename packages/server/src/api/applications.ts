@@ -14,13 +14,26 @@ const given = z.object({
   k8s_namespace: z.string(),
   k8s_resources: z.array(z.object({ name: z.string(), kind: z.string() })).default([]),
 });
-const application = given.extend({ revision: z.number().int().optional(), created: instant.optional(), updated: instant.optional() }).meta({ id: "Application" });
-const revision = z.object({ revision: z.number().int(), run: z.string().nullable(), model: z.string().nullable(), created: instant });
+const application = given
+  .extend({ revision: z.number().int().optional(), created: instant.optional(), updated: instant.optional() })
+  .meta({ id: "Application" });
+const revision = z.object({
+  revision: z.number().int(),
+  run: z.string().nullable(),
+  model: z.string().nullable(),
+  created: instant,
+});
 const tag = "application";
 
 const show = (of: StoredApplication): z.input<typeof application> => ({ ...of, k8s_resources: [...of.k8s_resources] });
 
-export const applicationRoutes = ({ applications, artifacts }: { applications: ApplicationService; artifacts: ArtifactService }) => ({
+export const applicationRoutes = ({
+  applications,
+  artifacts,
+}: {
+  applications: ApplicationService;
+  artifacts: ArtifactService;
+}) => ({
   "GET /applications": route({
     tag,
     summary: "List applications",
@@ -56,7 +69,12 @@ export const applicationRoutes = ({ applications, artifacts }: { applications: A
     reply: z.array(revision),
     errors: ["application.not-found"],
     handler: async ({ params }) =>
-      (await applications.revisions(params.name)).map((of) => ({ revision: of.revision, run: of.run_id, model: of.model, created: of.created })),
+      (await applications.revisions(params.name)).map((of) => ({
+        revision: of.revision,
+        run: of.run_id,
+        model: of.model,
+        created: of.created,
+      })),
   }),
   "GET /applications/{name}/lineage": route({
     tag,

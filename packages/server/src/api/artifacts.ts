@@ -34,7 +34,12 @@ export const artifactRoutes = ({ artifacts, now }: { artifacts: ArtifactService;
   "GET /artifacts": route({
     tag,
     summary: "List artifacts, newest first",
-    query: z.object({ kind: z.enum(artifactKinds).optional(), project: optionalText, name: optionalText, limit: z.coerce.number().int().min(1).max(1000).default(100) }),
+    query: z.object({
+      kind: z.enum(artifactKinds).optional(),
+      project: optionalText,
+      name: optionalText,
+      limit: z.coerce.number().int().min(1).max(1000).default(100),
+    }),
     reply: z.array(artifact),
     handler: async ({ query }) => (await artifacts.list(query)).map(show),
   }),
@@ -54,7 +59,12 @@ export const artifactRoutes = ({ artifacts, now }: { artifacts: ArtifactService;
     errors: ["address.invalid", "artifact.immutable"],
     handler: async ({ body, actor }) => {
       const address = parseAddress(body.address);
-      if (address.kind === "code") throw failure("request.invalid", { message: "code is published by pushing to its codeset" }, { field: "body.address" });
+      if (address.kind === "code")
+        throw failure(
+          "request.invalid",
+          { message: "code is published by pushing to its codeset" },
+          { field: "body.address" },
+        );
       const runId = actor.kind === "run" ? actor.runId : null;
       return show(await artifacts.register({ ...body, address, runId, created: now() }));
     },

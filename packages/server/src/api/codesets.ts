@@ -20,9 +20,19 @@ const tag = "codeset";
 /** A codeset as the API shows it. */
 export const showCodeset =
   (gitUrl: (project: string, name: string) => string) =>
-  (codeset: StoredCodeset): z.input<typeof codesetSchema> => ({ ...codeset, labels: [...codeset.labels], url: gitUrl(codeset.project, codeset.name) });
+  (codeset: StoredCodeset): z.input<typeof codesetSchema> => ({
+    ...codeset,
+    labels: [...codeset.labels],
+    url: gitUrl(codeset.project, codeset.name),
+  });
 
-export const codesetRoutes = ({ codesets, gitUrl }: { codesets: CodesetService; gitUrl: (project: string, name: string) => string }) => {
+export const codesetRoutes = ({
+  codesets,
+  gitUrl,
+}: {
+  codesets: CodesetService;
+  gitUrl: (project: string, name: string) => string;
+}) => {
   const show = showCodeset(gitUrl);
   return {
     "GET /codesets": route({
@@ -37,7 +47,11 @@ export const codesetRoutes = ({ codesets, gitUrl }: { codesets: CodesetService; 
       summary: "Register a codeset: makes an empty git repository to push to",
       query: z.object({ name, project: name, description: z.string().default(""), labels: list }),
       reply: z
-        .object({ codeset: codesetSchema, username: z.string().meta({ description: "user of the project, for git" }), password: z.string() })
+        .object({
+          codeset: codesetSchema,
+          username: z.string().meta({ description: "user of the project, for git" }),
+          password: z.string(),
+        })
         .meta({ id: "RegisteredCodeset" }),
       status: 201,
       errors: ["codeset.exists"],

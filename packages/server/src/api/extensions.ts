@@ -6,7 +6,10 @@ import type { ExtensionService } from "../extensions/service.ts";
 import { route, type ServerEvent } from "../platform/http/route.ts";
 import { configuration } from "./shared.ts";
 
-const id = z.string().max(100).regex(/^([A-Za-z0-9_][A-Za-z0-9_-]*)?$/, "letters, digits, - and _ only");
+const id = z
+  .string()
+  .max(100)
+  .regex(/^([A-Za-z0-9_][A-Za-z0-9_-]*)?$/, "letters, digits, - and _ only");
 const values = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String));
 const ignored = z.unknown().optional();
 
@@ -14,12 +17,23 @@ const credentialsGiven = z.object({
   id: id.optional(),
   default: z.boolean().optional(),
   scope: z.enum(credentialScopes).optional(),
-  projects: z.array(z.string()).nullish().transform((list) => list ?? undefined),
-  users: z.array(z.string()).nullish().transform((list) => list ?? undefined),
+  projects: z
+    .array(z.string())
+    .nullish()
+    .transform((list) => list ?? undefined),
+  users: z
+    .array(z.string())
+    .nullish()
+    .transform((list) => list ?? undefined),
   configuration: values.optional(),
   status: ignored,
 });
-const endpointGiven = z.object({ url: z.string().min(1).max(200), type: z.enum(["internal", "external"]).optional(), configuration: values.optional(), status: ignored });
+const endpointGiven = z.object({
+  url: z.string().min(1).max(200),
+  type: z.enum(["internal", "external"]).optional(),
+  configuration: values.optional(),
+  status: ignored,
+});
 const serviceGiven = z.object({
   id: id.optional(),
   resource: z.string().max(100).optional(),
@@ -56,7 +70,14 @@ const credentials = z
   })
   .meta({ id: "ExtensionCredentials" });
 const endpoint = z
-  .object({ url: z.string(), extension_id: z.string(), service_id: z.string(), type: z.enum(["internal", "external"]), configuration, status: z.object({}) })
+  .object({
+    url: z.string(),
+    extension_id: z.string(),
+    service_id: z.string(),
+    type: z.enum(["internal", "external"]),
+    configuration,
+    status: z.object({}),
+  })
   .meta({ id: "ExtensionEndpoint" });
 const status = z.object({ registered: z.string(), updated: z.string() });
 const service = z
@@ -94,7 +115,12 @@ const showEndpoint = (extensionId: string, serviceId: string, of: ExtensionEndpo
 });
 
 /** The sealed configuration is not opened: the store tells its names, not its values. */
-const showCredentials = (extensionId: string, serviceId: string, of: SealedCredentials, names: readonly string[]): z.input<typeof credentials> => ({
+const showCredentials = (
+  extensionId: string,
+  serviceId: string,
+  of: SealedCredentials,
+  names: readonly string[],
+): z.input<typeof credentials> => ({
   id: of.id,
   extension_id: extensionId,
   service_id: serviceId,
@@ -123,8 +149,15 @@ const filter = z.object({
 const tag = "extension";
 const notFound = ["extension.not-found", "extension.part-not-found"];
 
-export const extensionRoutes = ({ extensions, installer }: { extensions: ExtensionService; installer: ExtensionInstaller }) => {
-  const show1 = (extensionId: string, serviceId: string, of: SealedCredentials) => showCredentials(extensionId, serviceId, of, extensions.secretNames(of));
+export const extensionRoutes = ({
+  extensions,
+  installer,
+}: {
+  extensions: ExtensionService;
+  installer: ExtensionInstaller;
+}) => {
+  const show1 = (extensionId: string, serviceId: string, of: SealedCredentials) =>
+    showCredentials(extensionId, serviceId, of, extensions.secretNames(of));
   const showService = (extensionId: string, of: StoredService): z.input<typeof service> => ({
     id: of.id,
     extension_id: extensionId,
@@ -177,7 +210,14 @@ export const extensionRoutes = ({ extensions, installer }: { extensions: Extensi
       errors: ["extension.exists", "extension.part-exists"],
       handler: async ({ body }) => show(await extensions.register(body)),
     }),
-    "GET /extensions/{id}": route({ tag, summary: "Get an extension", params: z.object({ id: z.string() }), reply: extension, errors: notFound, handler: async ({ params }) => show(await extensions.get(params.id)) }),
+    "GET /extensions/{id}": route({
+      tag,
+      summary: "Get an extension",
+      params: z.object({ id: z.string() }),
+      reply: extension,
+      errors: notFound,
+      handler: async ({ params }) => show(await extensions.get(params.id)),
+    }),
     "PUT /extensions/{id}": route({
       tag,
       summary: "Change an extension",
@@ -187,7 +227,14 @@ export const extensionRoutes = ({ extensions, installer }: { extensions: Extensi
       errors: notFound,
       handler: async ({ params, body }) => show(await extensions.update(params.id, body)),
     }),
-    "DELETE /extensions/{id}": route({ tag, summary: "Delete an extension", params: z.object({ id: z.string() }), reply: null, errors: notFound, handler: ({ params }) => extensions.remove(params.id) }),
+    "DELETE /extensions/{id}": route({
+      tag,
+      summary: "Delete an extension",
+      params: z.object({ id: z.string() }),
+      reply: null,
+      errors: notFound,
+      handler: ({ params }) => extensions.remove(params.id),
+    }),
     "GET /bundles": route({
       tag,
       summary: "What can be installed, and what is",
@@ -220,7 +267,8 @@ export const extensionRoutes = ({ extensions, installer }: { extensions: Extensi
       params: extensionKey,
       reply: z.array(service),
       errors: notFound,
-      handler: async ({ params }) => (await extensions.get(params.extension_id)).services.map((of) => showService(params.extension_id, of)),
+      handler: async ({ params }) =>
+        (await extensions.get(params.extension_id)).services.map((of) => showService(params.extension_id, of)),
     }),
     "POST /extensions/{extension_id}/services": route({
       tag,
@@ -230,7 +278,8 @@ export const extensionRoutes = ({ extensions, installer }: { extensions: Extensi
       reply: service,
       status: 201,
       errors: [...notFound, "extension.part-exists"],
-      handler: async ({ params, body }) => showService(params.extension_id, await extensions.addService(params.extension_id, body)),
+      handler: async ({ params, body }) =>
+        showService(params.extension_id, await extensions.addService(params.extension_id, body)),
     }),
     "GET /extensions/{extension_id}/services/{id}": route({
       tag,
@@ -238,7 +287,8 @@ export const extensionRoutes = ({ extensions, installer }: { extensions: Extensi
       params: selfKey,
       reply: service,
       errors: notFound,
-      handler: async ({ params }) => showService(params.extension_id, await extensions.getService(params.extension_id, params.id)),
+      handler: async ({ params }) =>
+        showService(params.extension_id, await extensions.getService(params.extension_id, params.id)),
     }),
     "PUT /extensions/{extension_id}/services/{id}": route({
       tag,
@@ -247,7 +297,8 @@ export const extensionRoutes = ({ extensions, installer }: { extensions: Extensi
       body: serviceGiven,
       reply: service,
       errors: notFound,
-      handler: async ({ params, body }) => showService(params.extension_id, await extensions.updateService(params.extension_id, params.id, body)),
+      handler: async ({ params, body }) =>
+        showService(params.extension_id, await extensions.updateService(params.extension_id, params.id, body)),
     }),
     "DELETE /extensions/{extension_id}/services/{id}": route({
       tag,
@@ -264,7 +315,9 @@ export const extensionRoutes = ({ extensions, installer }: { extensions: Extensi
       reply: z.array(endpoint),
       errors: notFound,
       handler: async ({ params: { extension_id, service_id } }) =>
-        (await extensions.getService(extension_id, service_id)).endpoints.map((of) => showEndpoint(extension_id, service_id, of)),
+        (await extensions.getService(extension_id, service_id)).endpoints.map((of) =>
+          showEndpoint(extension_id, service_id, of),
+        ),
     }),
     "POST /extensions/{extension_id}/services/{service_id}/endpoints": route({
       tag,
@@ -302,7 +355,8 @@ export const extensionRoutes = ({ extensions, installer }: { extensions: Extensi
       params: endpointKey,
       reply: null,
       errors: notFound,
-      handler: ({ params: { extension_id, service_id, url } }) => extensions.removeEndpoint(extension_id, service_id, url),
+      handler: ({ params: { extension_id, service_id, url } }) =>
+        extensions.removeEndpoint(extension_id, service_id, url),
     }),
     "GET /extensions/{extension_id}/services/{service_id}/credentials": route({
       tag,
@@ -311,7 +365,9 @@ export const extensionRoutes = ({ extensions, installer }: { extensions: Extensi
       reply: z.array(credentials),
       errors: notFound,
       handler: async ({ params: { extension_id, service_id } }) =>
-        (await extensions.getService(extension_id, service_id)).credentials.map((of) => show1(extension_id, service_id, of)),
+        (await extensions.getService(extension_id, service_id)).credentials.map((of) =>
+          show1(extension_id, service_id, of),
+        ),
     }),
     "POST /extensions/{extension_id}/services/{service_id}/credentials": route({
       tag,
@@ -349,7 +405,8 @@ export const extensionRoutes = ({ extensions, installer }: { extensions: Extensi
       params: credentialsKey,
       reply: null,
       errors: notFound,
-      handler: ({ params: { extension_id, service_id, id: of } }) => extensions.removeCredentials(extension_id, service_id, of),
+      handler: ({ params: { extension_id, service_id, id: of } }) =>
+        extensions.removeCredentials(extension_id, service_id, of),
     }),
   };
 };
@@ -366,7 +423,10 @@ async function* progress(work: (say: (message: string) => void) => Promise<strin
   const done = work((message) => tell({ event: "progress", data: { message } }))
     .then((result) => tell({ event: "installed", data: { message: result } }))
     .catch((error: Error & { code?: string; hint?: string }) =>
-      tell({ event: "failed", data: { message: error.message, code: error.code ?? "internal", ...(error.hint ? { hint: error.hint } : {}) } }),
+      tell({
+        event: "failed",
+        data: { message: error.message, code: error.code ?? "internal", ...(error.hint ? { hint: error.hint } : {}) },
+      }),
     )
     .finally(() => {
       over = true;

@@ -4,7 +4,10 @@ import type { StoredRunnable } from "../runnables/repository.ts";
 import type { RunnableService } from "../runnables/service.ts";
 import { list, name, optionalText } from "./shared.ts";
 
-const port = z.object({ parameters: z.record(z.string(), z.looseObject({})).optional(), artifacts: z.record(z.string(), z.looseObject({})).optional() });
+const port = z.object({
+  parameters: z.record(z.string(), z.looseObject({})).optional(),
+  artifacts: z.record(z.string(), z.looseObject({})).optional(),
+});
 const runnable = z
   .object({
     id: name.max(100),
@@ -28,7 +31,10 @@ const runnable = z
   .meta({ id: "Runnable" });
 const tag = "runnable";
 
-const show = (of: StoredRunnable): z.input<typeof runnable> => ({ ...(of.body as z.input<typeof runnable>), created: of.created });
+const show = (of: StoredRunnable): z.input<typeof runnable> => ({
+  ...(of.body as z.input<typeof runnable>),
+  created: of.created,
+});
 
 export const runnableRoutes = ({ runnables }: { runnables: RunnableService }) => ({
   "GET /runnables": route({
@@ -37,11 +43,20 @@ export const runnableRoutes = ({ runnables }: { runnables: RunnableService }) =>
     query: z.object({ id: optionalText, kind: optionalText, labels: list.meta({ description: "NAME:PATTERN" }) }),
     reply: z.array(runnable),
     handler: async ({ query }) => {
-      const labels = Object.fromEntries((query.labels ?? []).map((text) => [text.split(":")[0] ?? "", text.slice(text.indexOf(":") + 1)]));
+      const labels = Object.fromEntries(
+        (query.labels ?? []).map((text) => [text.split(":")[0] ?? "", text.slice(text.indexOf(":") + 1)]),
+      );
       return (await runnables.list({ ...query, labels })).map(show);
     },
   }),
-  "POST /runnables": route({ tag, summary: "Register a runnable", body: runnable, reply: runnable, status: 201, handler: async ({ body }) => show(await runnables.register(body)) }),
+  "POST /runnables": route({
+    tag,
+    summary: "Register a runnable",
+    body: runnable,
+    reply: runnable,
+    status: 201,
+    handler: async ({ body }) => show(await runnables.register(body)),
+  }),
   "GET /runnables/{id}": route({
     tag,
     summary: "Get a runnable",

@@ -8,9 +8,20 @@ import type { RunDetail, RunService } from "../runs/service.ts";
 import { flag, instant, name, named, optionalText } from "./shared.ts";
 
 const runError = z
-  .object({ code: z.string(), message: z.string(), hint: z.string().optional(), exitCode: z.number().optional(), logTail: z.string().optional() })
+  .object({
+    code: z.string(),
+    message: z.string(),
+    hint: z.string().optional(),
+    exitCode: z.number().optional(),
+    logTail: z.string().optional(),
+  })
   .meta({ id: "RunError" });
-const choice = z.object({ extension: z.string(), service: z.string(), endpoint: z.string(), credentials: z.string().optional() });
+const choice = z.object({
+  extension: z.string(),
+  service: z.string(),
+  endpoint: z.string(),
+  credentials: z.string().optional(),
+});
 const step = z
   .object({
     name: z.string(),
@@ -39,7 +50,9 @@ const runSchema = z
     error: runError.optional(),
   })
   .meta({ id: "WorkflowRun" });
-const detail = runSchema.extend({ steps: z.array(step), lineage: z.array(z.string()).optional() }).meta({ id: "WorkflowRunDetail" });
+const detail = runSchema
+  .extend({ steps: z.array(step), lineage: z.array(z.string()).optional() })
+  .meta({ id: "WorkflowRunDetail" });
 const event = z.object({ type: z.string(), time: instant, data: z.looseObject({}) });
 const key = z.object({ id: z.string() });
 const tag = "run";
@@ -57,8 +70,14 @@ function show(run: StoredRun, { gitUrl, publicUrl }: Addresses): z.input<typeof 
     startTime: run.started ?? run.created,
     completionTime: run.ended ?? "",
     inputs: [
-      ...Object.entries(run.pins.codesets).map(([of, at]) => ({ input: { name: of, type: "codeset" }, value: `${gitUrl(at.project, at.name)}:${at.version}` })),
-      ...Object.entries(run.pins.models).map(([of, { address }]) => ({ input: { name: of, type: "model" }, value: formatAddress(address) })),
+      ...Object.entries(run.pins.codesets).map(([of, at]) => ({
+        input: { name: of, type: "codeset" },
+        value: `${gitUrl(at.project, at.name)}:${at.version}`,
+      })),
+      ...Object.entries(run.pins.models).map(([of, { address }]) => ({
+        input: { name: of, type: "model" },
+        value: formatAddress(address),
+      })),
       ...Object.entries(run.pins.values).map(([of, value]) => ({ input: { name: of }, value })),
     ],
     outputs: Object.entries(run.outputs).map(([of, value]) => ({ output: { name: of }, value })),
@@ -86,12 +105,20 @@ function parseStatus(text: string | undefined): RunStatus | undefined {
   const words: Readonly<Record<string, RunStatus>> = { started: "running", completed: "succeeded" };
   const plain = text.toLowerCase().replace(/\s*\(.*$/, "");
   const status = words[plain] ?? runStatuses.find((candidate) => candidate === plain);
-  if (!status) throw failure("request.invalid", { message: `"${text}" is not a run status`, hint: `statuses: ${runStatuses.map(title).join(", ")}` }, { field: "query.status" });
+  if (!status)
+    throw failure(
+      "request.invalid",
+      { message: `"${text}" is not a run status`, hint: `statuses: ${runStatuses.map(title).join(", ")}` },
+      { field: "query.status" },
+    );
   return status;
 }
 
 export const runRoutes = ({ runs, ...addresses }: { runs: RunService } & Addresses) => {
-  const showDetail = ({ run, steps }: RunDetail): z.input<typeof detail> => ({ ...show(run, addresses), steps: steps.map(showStep) });
+  const showDetail = ({ run, steps }: RunDetail): z.input<typeof detail> => ({
+    ...show(run, addresses),
+    steps: steps.map(showStep),
+  });
   return {
     "GET /workflows/runs": route({
       tag,
@@ -117,7 +144,13 @@ export const runRoutes = ({ runs, ...addresses }: { runs: RunService } & Address
       body: z.object({ inputs: z.record(name, z.string()).default({}) }),
       reply: detail,
       status: 201,
-      errors: ["workflow.not-found", "run.input-unknown", "run.input-missing", "run.input-type", "host.image-without-recipe"],
+      errors: [
+        "workflow.not-found",
+        "run.input-unknown",
+        "run.input-missing",
+        "run.input-type",
+        "host.image-without-recipe",
+      ],
       handler: async ({ params, body, actor }) => {
         const run = await runs.start(params.name, body.inputs, actor.kind === "token" ? actor.name : "local");
         return showDetail(await runs.get(run.id));
@@ -146,7 +179,8 @@ export const runRoutes = ({ runs, ...addresses }: { runs: RunService } & Address
       params: key,
       reply: detail,
       errors: ["run.not-found", "run.ended"],
-      handler: async ({ params, actor }) => showDetail(await runs.cancel(params.id, actor.kind === "token" ? actor.name : "local")),
+      handler: async ({ params, actor }) =>
+        showDetail(await runs.cancel(params.id, actor.kind === "token" ? actor.name : "local")),
     }),
     "GET /runs/{id}/history": route({
       tag,
@@ -156,7 +190,8 @@ export const runRoutes = ({ runs, ...addresses }: { runs: RunService } & Address
       errors: ["run.not-found"],
       handler: async ({ params, signal }) => {
         const events: z.input<typeof event>[] = [];
-        for await (const { type, time, data } of runs.events(params.id, { after: 0, follow: false, signal })) events.push({ type, time, data });
+        for await (const { type, time, data } of runs.events(params.id, { after: 0, follow: false, signal }))
+          events.push({ type, time, data });
         return events;
       },
     }),
@@ -180,7 +215,11 @@ export const runRoutes = ({ runs, ...addresses }: { runs: RunService } & Address
       stream: true,
       summary: "The log of a run or of one step; secrets are masked",
       params: key,
-      query: z.object({ step: optionalText, follow: flag, from: z.coerce.number().int().min(0).default(0).meta({ description: "byte offset, with one step" }) }),
+      query: z.object({
+        step: optionalText,
+        follow: flag,
+        from: z.coerce.number().int().min(0).default(0).meta({ description: "byte offset, with one step" }),
+      }),
       reply: z.object({ step: z.string(), text: z.string(), offset: z.number() }),
       errors: ["run.not-found"],
       handler: async function* ({ params, query, signal }) {

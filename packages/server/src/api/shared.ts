@@ -7,7 +7,10 @@ export const instant = z.string().meta({ description: "ISO 8601, UTC", format: "
 export const configuration = z.record(z.string(), z.string());
 
 /** A query parameter that may be given once or many times. */
-export const list = z.preprocess((value) => (value === undefined ? undefined : Array.isArray(value) ? value : [value]), z.array(z.string()).optional());
+export const list = z.preprocess(
+  (value) => (value === undefined ? undefined : Array.isArray(value) ? value : [value]),
+  z.array(z.string()).optional(),
+);
 export const optionalText = z
   .string()
   .optional()

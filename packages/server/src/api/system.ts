@@ -1,10 +1,15 @@
 import { z } from "zod";
-import { type AnyRoute, route } from "../platform/http/route.ts";
 import { openApi } from "../platform/http/openapi.ts";
+import { type AnyRoute, route } from "../platform/http/route.ts";
 
 const tag = "system";
 
-export type SystemParts = { version: string; commit: string; ready: () => boolean; routes: () => Readonly<Record<string, AnyRoute>> };
+export type SystemParts = {
+  version: string;
+  commit: string;
+  ready: () => boolean;
+  routes: () => Readonly<Record<string, AnyRoute>>;
+};
 
 export const systemRoutes = ({ version, commit, ready, routes }: SystemParts) => ({
   "GET /version": route({
@@ -12,9 +17,25 @@ export const systemRoutes = ({ version, commit, ready, routes }: SystemParts) =>
     access: "anyone",
     summary: "The server's version",
     reply: z
-      .object({ version: z.string(), gitCommit: z.string(), buildDate: z.string(), golangVersion: z.string(), golangCompiler: z.string(), platform: z.string(), node: z.string() })
+      .object({
+        version: z.string(),
+        gitCommit: z.string(),
+        buildDate: z.string(),
+        golangVersion: z.string(),
+        golangCompiler: z.string(),
+        platform: z.string(),
+        node: z.string(),
+      })
       .meta({ id: "VersionInfo" }),
-    handler: () => ({ version, gitCommit: commit, buildDate: "", golangVersion: "", golangCompiler: "", platform: `${process.platform}/${process.arch}`, node: process.version }),
+    handler: () => ({
+      version,
+      gitCommit: commit,
+      buildDate: "",
+      golangVersion: "",
+      golangCompiler: "",
+      platform: `${process.platform}/${process.arch}`,
+      node: process.version,
+    }),
   }),
   "GET /readyz": route({
     tag,

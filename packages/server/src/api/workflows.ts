@@ -11,7 +11,9 @@ const workflow = workflowDefinition
   .extend({ created: instant, version: z.number().int().meta({ description: "counts from 1" }), digest: z.string() })
   .meta({ id: "WorkflowVersion" });
 /** JSON, or YAML text with its own content type: then errors carry line and column. */
-const definition = z.unknown().meta({ description: "a workflow, as JSON or YAML", override: { $ref: "#/components/schemas/Workflow" } });
+const definition = z
+  .unknown()
+  .meta({ description: "a workflow, as JSON or YAML", override: { $ref: "#/components/schemas/Workflow" } });
 const diagnostic = z
   .object({
     code: z.string(),
@@ -32,9 +34,18 @@ const assignment = z
   .meta({ id: "WorkflowAssignment" });
 const tag = "workflow";
 
-const show = ({ definition: of, version, digest, created }: StoredWorkflow): z.input<typeof workflow> => ({ ...of, created, version, digest });
+const show = ({ definition: of, version, digest, created }: StoredWorkflow): z.input<typeof workflow> => ({
+  ...of,
+  created,
+  version,
+  digest,
+});
 
-export const workflowRoutes = (parts: { workflows: WorkflowService; codesets: CodesetService; gitUrl: (project: string, name: string) => string }) => {
+export const workflowRoutes = (parts: {
+  workflows: WorkflowService;
+  codesets: CodesetService;
+  gitUrl: (project: string, name: string) => string;
+}) => {
   const { workflows, codesets } = parts;
   const showCode = showCodeset(parts.gitUrl);
   return {
@@ -107,7 +118,9 @@ export const workflowRoutes = (parts: { workflows: WorkflowService; codesets: Co
           workflow: of.workflow,
           id: of.id,
           inputs: { ...of.bindings, ...of.values },
-          codesets: all.filter((codeset) => Object.values(of.bindings).includes(`code://${codeset.project}/${codeset.name}`)).map(showCode),
+          codesets: all
+            .filter((codeset) => Object.values(of.bindings).includes(`code://${codeset.project}/${codeset.name}`))
+            .map(showCode),
           status: { available: true },
         }));
       },
@@ -117,14 +130,20 @@ export const workflowRoutes = (parts: { workflows: WorkflowService; codesets: Co
       summary: "Assign a workflow to a codeset; a body binds more inputs, wildcards allowed (code://*)",
       query: z.object({ name, codesetProject: optionalText, codesetName: optionalText }),
       body: z.object({ inputs: z.record(z.string(), z.string()).default({}) }).optional(),
-      reply: z.object({ assignment: z.string(), runs: z.array(z.string()).meta({ description: "ids of the runs that it started" }) }),
+      reply: z.object({
+        assignment: z.string(),
+        runs: z.array(z.string()).meta({ description: "ids of the runs that it started" }),
+      }),
       status: 201,
       errors: ["workflow.not-found", "codeset.not-found", "assignment.ambiguous"],
       handler: async ({ query, body }) => {
         const given = Object.entries(body?.inputs ?? {});
         const bindings = Object.fromEntries(given.filter(([, value]) => /^(code|model):\/\//.test(value)));
         const values = Object.fromEntries(given.filter(([key]) => bindings[key] === undefined));
-        const named: Record<string, string> = query.codesetProject && query.codesetName ? { "": `code://${query.codesetProject}/${query.codesetName}` } : {};
+        const named: Record<string, string> =
+          query.codesetProject && query.codesetName
+            ? { "": `code://${query.codesetProject}/${query.codesetName}` }
+            : {};
         const { assignment: made, runs } = await workflows.assign(query.name, { ...named, ...bindings }, values);
         return { assignment: made.id, runs: runs.map((run) => run.id) };
       },

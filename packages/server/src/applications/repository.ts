@@ -56,7 +56,12 @@ export const applicationRepository = (db: Db): ApplicationRepository => ({
     await db.insertInto("application_revision").values(revision).execute();
   },
   revisions: (name) =>
-    db.selectFrom("application_revision").selectAll().where("application", "=", name).orderBy("revision", "desc").execute(),
+    db
+      .selectFrom("application_revision")
+      .selectAll()
+      .where("application", "=", name)
+      .orderBy("revision", "desc")
+      .execute(),
   async remove(name) {
     const result = await db.deleteFrom("application").where("name", "=", name).executeTakeFirst();
     return result.numDeletedRows > 0n;

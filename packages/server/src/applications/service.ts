@@ -11,7 +11,10 @@ export interface ApplicationResources {
   remove(namespace: string, resource: { readonly name: string; readonly kind: string }): Promise<void>;
 }
 
-export type ApplicationGiven = Pick<StoredApplication, "name" | "type" | "description" | "url" | "workflow" | "k8s_namespace" | "k8s_resources">;
+export type ApplicationGiven = Pick<
+  StoredApplication,
+  "name" | "type" | "description" | "url" | "workflow" | "k8s_namespace" | "k8s_resources"
+>;
 
 /** What serves: name, type, URL, and the run that made it. */
 export class ApplicationService {
@@ -25,13 +28,21 @@ export class ApplicationService {
    * Registers an application, or a new revision of the one with this name.
    * @param from the run that calls and where the model is that it serves, for lineage
    */
-  async register(given: ApplicationGiven, from: { runId?: string | undefined; model?: string | undefined }): Promise<StoredApplication> {
+  async register(
+    given: ApplicationGiven,
+    from: { runId?: string | undefined; model?: string | undefined },
+  ): Promise<StoredApplication> {
     const { store, clock } = this.parts;
     return store.transaction(async (unit) => {
       const now = instant(clock);
       const present = await unit.applications.get(given.name);
       const model = from.model ? await unit.artifacts.atLocation(from.model) : undefined;
-      const application = { ...given, revision: (present?.revision ?? 0) + 1, created: present?.created ?? now, updated: now };
+      const application = {
+        ...given,
+        revision: (present?.revision ?? 0) + 1,
+        created: present?.created ?? now,
+        updated: now,
+      };
       await unit.applications.save(application, {
         application: given.name,
         revision: application.revision,
@@ -40,7 +51,13 @@ export class ApplicationService {
         created: now,
       });
       const source = model ? formatAddress(model.address) : from.runId ? runSubject(from.runId) : undefined;
-      if (source) await unit.artifacts.link({ source, target: applicationSubject(given.name), relation: "served-by", created: now });
+      if (source)
+        await unit.artifacts.link({
+          source,
+          target: applicationSubject(given.name),
+          relation: "served-by",
+          created: now,
+        });
       return application;
     });
   }
@@ -64,7 +81,8 @@ export class ApplicationService {
   /** Removes the application and what serves it. @throws `application.not-found` */
   async remove(name: string): Promise<void> {
     const application = await this.get(name);
-    for (const resource of application.k8s_resources) await this.parts.resources.remove(application.k8s_namespace, resource);
+    for (const resource of application.k8s_resources)
+      await this.parts.resources.remove(application.k8s_namespace, resource);
     await this.parts.store.transaction((unit) => unit.applications.remove(name));
   }
 }

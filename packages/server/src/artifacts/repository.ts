@@ -17,7 +17,12 @@ export type Artifact = {
   readonly created: string;
 };
 
-export type LineageEdge = { readonly source: string; readonly target: string; readonly relation: string; readonly created: string };
+export type LineageEdge = {
+  readonly source: string;
+  readonly target: string;
+  readonly relation: string;
+  readonly created: string;
+};
 
 export interface ArtifactRepository {
   /** @returns false when the address is taken: an artifact is never changed */
@@ -27,7 +32,12 @@ export interface ArtifactRepository {
   newest(kind: ArtifactKind, project: string, name: string): Promise<Artifact | undefined>;
   atLocation(location: string): Promise<Artifact | undefined>;
   /** Newest first. */
-  list(filter: { kind?: string | undefined; project?: string | undefined; name?: string | undefined; limit: number }): Promise<Artifact[]>;
+  list(filter: {
+    kind?: string | undefined;
+    project?: string | undefined;
+    name?: string | undefined;
+    limit: number;
+  }): Promise<Artifact[]>;
   removeOf(kind: ArtifactKind, project: string, name: string): Promise<void>;
   /** Nodes are addresses, `run:<id>` and `application:<name>`. */
   link(edge: LineageEdge): Promise<void>;
@@ -64,7 +74,11 @@ export const artifactRepository = (db: Db): ArtifactRepository => ({
     return (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
   },
   async get(address) {
-    const row = await db.selectFrom("artifact").selectAll().where("address", "=", formatAddress(address)).executeTakeFirst();
+    const row = await db
+      .selectFrom("artifact")
+      .selectAll()
+      .where("address", "=", formatAddress(address))
+      .executeTakeFirst();
     return row && fromRow(row);
   },
   async newest(kind, project, name) {
@@ -80,7 +94,13 @@ export const artifactRepository = (db: Db): ArtifactRepository => ({
     return row && fromRow(row);
   },
   async atLocation(location) {
-    const row = await db.selectFrom("artifact").selectAll().where("location", "=", location).orderBy("seq", "desc").limit(1).executeTakeFirst();
+    const row = await db
+      .selectFrom("artifact")
+      .selectAll()
+      .where("location", "=", location)
+      .orderBy("seq", "desc")
+      .limit(1)
+      .executeTakeFirst();
     return row && fromRow(row);
   },
   async list({ kind, project, name, limit }) {
@@ -91,7 +111,12 @@ export const artifactRepository = (db: Db): ArtifactRepository => ({
     return (await query.orderBy("seq", "desc").limit(limit).execute()).map(fromRow);
   },
   async removeOf(kind, project, name) {
-    await db.deleteFrom("artifact").where("kind", "=", kind).where("project", "=", project).where("name", "=", name).execute();
+    await db
+      .deleteFrom("artifact")
+      .where("kind", "=", kind)
+      .where("project", "=", project)
+      .where("name", "=", name)
+      .execute();
   },
   async link(edge) {
     await db
@@ -100,6 +125,8 @@ export const artifactRepository = (db: Db): ArtifactRepository => ({
       .onConflict((conflict) => conflict.columns(["source", "target", "relation"]).doNothing())
       .execute();
   },
-  edgesFrom: (source) => db.selectFrom("lineage_edge").selectAll().where("source", "=", source).orderBy("created").execute(),
-  edgesTo: (target) => db.selectFrom("lineage_edge").selectAll().where("target", "=", target).orderBy("created").execute(),
+  edgesFrom: (source) =>
+    db.selectFrom("lineage_edge").selectAll().where("source", "=", source).orderBy("created").execute(),
+  edgesTo: (target) =>
+    db.selectFrom("lineage_edge").selectAll().where("target", "=", target).orderBy("created").execute(),
 });

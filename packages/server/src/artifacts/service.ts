@@ -8,7 +8,11 @@ import type { Artifact, LineageEdge } from "./repository.ts";
 export const applicationSubject = (name: string): string => `application:${name}`;
 
 /** How a thing came to be: what it was made from, step by step, nearest first. */
-export type Lineage = { readonly node: string; readonly edges: readonly LineageEdge[]; /** In one line. */ readonly summary: string };
+export type Lineage = {
+  readonly node: string;
+  readonly edges: readonly LineageEdge[] /** In one line. */;
+  readonly summary: string;
+};
 
 /** Descriptors of artifacts, and lineage. Publishing starts what depends on the artifact. */
 export class ArtifactService {
@@ -25,11 +29,17 @@ export class ArtifactService {
   async publish(unit: Unit, artifact: Artifact, trigger?: { changed: readonly string[] | undefined }): Promise<void> {
     if (!(await unit.artifacts.add(artifact))) {
       const present = await unit.artifacts.get(artifact.address);
-      if (present && present.location !== artifact.location) throw failure("artifact.immutable", { name: formatAddress(artifact.address) });
+      if (present && present.location !== artifact.location)
+        throw failure("artifact.immutable", { name: formatAddress(artifact.address) });
       return;
     }
     if (artifact.runId) {
-      await unit.artifacts.link({ source: runSubject(artifact.runId), target: formatAddress(artifact.address), relation: "output", created: artifact.created });
+      await unit.artifacts.link({
+        source: runSubject(artifact.runId),
+        target: formatAddress(artifact.address),
+        relation: "output",
+        created: artifact.created,
+      });
     }
     if (trigger) await this.parts.launcher.onPublished(unit, artifact, trigger.changed);
   }
@@ -46,7 +56,12 @@ export class ArtifactService {
     return artifact;
   }
 
-  list(filter: { kind?: string | undefined; project?: string | undefined; name?: string | undefined; limit: number }): Promise<Artifact[]> {
+  list(filter: {
+    kind?: string | undefined;
+    project?: string | undefined;
+    name?: string | undefined;
+    limit: number;
+  }): Promise<Artifact[]> {
     return this.parts.store.read.artifacts.list(filter);
   }
 

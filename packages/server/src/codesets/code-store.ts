@@ -6,7 +6,11 @@ export interface CodeStore {
   /** The commit of a branch, tag, (short) commit, or of the default branch. */
   resolve(project: string, name: string, ref?: string): Promise<string | undefined>;
   /** All commits, oldest first; at most the newest `limit`. The first commit of `create` is left out. */
-  commits(project: string, name: string, limit: number): Promise<readonly { commit: string; subject: string; author: string; committed: string }[]>;
+  commits(
+    project: string,
+    name: string,
+    limit: number,
+  ): Promise<readonly { commit: string; subject: string; author: string; committed: string }[]>;
   /** Paths that differ between two commits. */
   changedPaths(project: string, name: string, from: string, to: string): Promise<readonly string[]>;
   /** Puts a working copy of a commit into an empty or missing directory. */

@@ -28,7 +28,12 @@ export const codesetRepository = (db: Db): CodesetRepository => ({
     return (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
   },
   async get(project, name) {
-    const row = await db.selectFrom("codeset").selectAll().where("project", "=", project).where("name", "=", name).executeTakeFirst();
+    const row = await db
+      .selectFrom("codeset")
+      .selectAll()
+      .where("project", "=", project)
+      .where("name", "=", name)
+      .executeTakeFirst();
     return row && { ...row, labels: fromJson(row.labels) };
   },
   async list({ project, label }) {
@@ -43,7 +48,11 @@ export const codesetRepository = (db: Db): CodesetRepository => ({
     return label === undefined ? codesets : codesets.filter((codeset) => codeset.labels.includes(label));
   },
   async remove(project, name) {
-    const result = await db.deleteFrom("codeset").where("project", "=", project).where("name", "=", name).executeTakeFirst();
+    const result = await db
+      .deleteFrom("codeset")
+      .where("project", "=", project)
+      .where("name", "=", name)
+      .executeTakeFirst();
     return result.numDeletedRows > 0n;
   },
 });

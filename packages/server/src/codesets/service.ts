@@ -11,11 +11,17 @@ import type { StoredCodeset } from "./repository.ts";
 /** Recorded of one push at most; older commits of an imported history resolve all the same. */
 const recordedCommits = 1000;
 
-export type RegisteredCodeset = { readonly codeset: StoredCodeset; /** Who may push. */ readonly user: ProjectUser };
+export type RegisteredCodeset = { readonly codeset: StoredCodeset /** Who may push. */; readonly user: ProjectUser };
 
 /** Codesets: git repositories in projects. Each pushed commit is published as an artifact. */
 export class CodesetService {
-  private readonly parts: { store: Store; code: CodeStore; artifacts: ArtifactService; projects: ProjectService; clock: Clock };
+  private readonly parts: {
+    store: Store;
+    code: CodeStore;
+    artifacts: ArtifactService;
+    projects: ProjectService;
+    clock: Clock;
+  };
   private readonly publishing = new Map<string, Promise<void>>();
 
   constructor(parts: CodesetService["parts"]) {
@@ -23,16 +29,29 @@ export class CodesetService {
   }
 
   /** The project is made when it does not exist, as upstream does. @throws `codeset.exists`, `request.invalid` */
-  async register(codeset: { project: string; name: string; description: string; labels: readonly string[] }): Promise<RegisteredCodeset> {
-    for (const [field, value] of [["name", codeset.name], ["project", codeset.project]] as const) {
+  async register(codeset: {
+    project: string;
+    name: string;
+    description: string;
+    labels: readonly string[];
+  }): Promise<RegisteredCodeset> {
+    for (const [field, value] of [
+      ["name", codeset.name],
+      ["project", codeset.project],
+    ] as const) {
       if (!namePattern.test(value)) {
-        throw failure("request.invalid", { message: `"${value}" is not a valid ${field}`, hint: "use letters, digits, - and _" }, { field });
+        throw failure(
+          "request.invalid",
+          { message: `"${value}" is not a valid ${field}`, hint: "use letters, digits, - and _" },
+          { field },
+        );
       }
     }
     const { store, code, projects, clock } = this.parts;
     await projects.ensure(codeset.project);
     const stored = { ...codeset, created: instant(clock) };
-    if (await store.read.codesets.get(codeset.project, codeset.name)) throw failure("codeset.exists", { name: `${codeset.project}/${codeset.name}` });
+    if (await store.read.codesets.get(codeset.project, codeset.name))
+      throw failure("codeset.exists", { name: `${codeset.project}/${codeset.name}` });
     await code.create(codeset.project, codeset.name);
     if (!(await store.transaction((unit) => unit.codesets.add(stored)))) {
       throw failure("codeset.exists", { name: `${codeset.project}/${codeset.name}` });
@@ -77,7 +96,8 @@ export class CodesetService {
     await this.get(project, name);
     const commit = await this.parts.code.resolve(project, name, ref);
     if (!commit) throw failure("codeset.ref-not-found", { codeset: `${project}/${name}`, ref: ref ?? "HEAD" });
-    if (ref === undefined && !(await headOf(this.parts.store.read, project, name))) throw failure("codeset.empty", { codeset: `${project}/${name}` });
+    if (ref === undefined && !(await headOf(this.parts.store.read, project, name)))
+      throw failure("codeset.empty", { codeset: `${project}/${name}` });
     return { kind: "code", project, name, version: commit };
   }
 
@@ -87,7 +107,9 @@ export class CodesetService {
    */
   publishPushed(project: string, name: string): Promise<void> {
     const key = `${project}/${name}`;
-    const turn = (this.publishing.get(key) ?? Promise.resolve()).catch(() => undefined).then(() => this.publishNow(project, name));
+    const turn = (this.publishing.get(key) ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => this.publishNow(project, name));
     this.publishing.set(key, turn);
     return turn;
   }
@@ -104,14 +126,22 @@ export class CodesetService {
     const commits = await code.commits(project, name, recordedCommits);
     const head = await code.resolve(project, name);
     const before = await headOf(store.read, project, name);
-    const known = new Set((await store.read.artifacts.list({ kind: "code", project, name, limit: recordedCommits * 2 })).map((artifact) => artifact.address.version));
+    const known = new Set(
+      (await store.read.artifacts.list({ kind: "code", project, name, limit: recordedCommits * 2 })).map(
+        (artifact) => artifact.address.version,
+      ),
+    );
     const fresh = commits.filter(({ commit }) => !known.has(commit));
     if (fresh.length === 0) return;
     const headIsNew = fresh.some(({ commit }) => commit === head);
-    const changed = headIsNew && before && head ? await code.changedPaths(project, name, before.address.version, head) : undefined;
+    const changed =
+      headIsNew && before && head ? await code.changedPaths(project, name, before.address.version, head) : undefined;
     await store.transaction(async (unit) => {
       // the head comes last: its publication may start runs
-      for (const { commit, ...about } of [...fresh.filter((entry) => entry.commit !== head), ...fresh.filter((entry) => entry.commit === head)]) {
+      for (const { commit, ...about } of [
+        ...fresh.filter((entry) => entry.commit !== head),
+        ...fresh.filter((entry) => entry.commit === head),
+      ]) {
         await artifacts.publish(
           unit,
           {

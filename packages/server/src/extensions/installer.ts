@@ -13,7 +13,10 @@ import { type Bundle, fillIn, parseBundle } from "./bundle.ts";
 import type { ExtensionGiven, ExtensionService } from "./service.ts";
 
 /** What an installed bundle must know to start again. */
-type BundleState = { readonly ports: Readonly<Record<string, number>>; readonly secrets: Readonly<Record<string, string>> };
+type BundleState = {
+  readonly ports: Readonly<Record<string, number>>;
+  readonly secrets: Readonly<Record<string, string>>;
+};
 
 export type InstallProgress = (message: string) => void;
 
@@ -55,7 +58,9 @@ export class ExtensionInstaller {
    * @returns the id of its record @throws `extension.no-bundle`, `extension.install-failed`
    */
   install(name: string, say: InstallProgress): Promise<string> {
-    const turn = (this.turns.get(name) ?? Promise.resolve()).catch(() => undefined).then(() => this.installNow(name, say));
+    const turn = (this.turns.get(name) ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(() => this.installNow(name, say));
     this.turns.set(name, turn);
     return turn;
   }
@@ -68,23 +73,36 @@ export class ExtensionInstaller {
     try {
       await this.start(bundle, state, say);
     } catch (error) {
-      if (!present) for (const process of [...bundle.processes].reverse()) await this.parts.supervisor.stop(processName(bundle, process.name));
+      if (!present)
+        for (const process of [...bundle.processes].reverse())
+          await this.parts.supervisor.stop(processName(bundle, process.name));
       const { message, output } = error as Error & { output?: string };
       if ((error as Partial<FuseError>).code && (error as Partial<FuseError>).status) throw error;
-      throw failure("extension.install-failed", { name, reason: [message, output].filter(Boolean).join("\n") }, { cause: error });
+      throw failure(
+        "extension.install-failed",
+        { name, reason: [message, output].filter(Boolean).join("\n") },
+        { cause: error },
+      );
     }
     const record = fillIn(bundle.extension, this.known(bundle, state)) as ExtensionGiven & { id: string };
     if (await store.read.extensions.get(record.id)) {
       if (!present) await extensions.update(record.id, record);
     } else await extensions.register(record);
-    await store.transaction((unit) => unit.bundles.save({ name, state: cipher.seal(JSON.stringify(state)), created: present?.created ?? instant(clock) }));
+    await store.transaction((unit) =>
+      unit.bundles.save({
+        name,
+        state: cipher.seal(JSON.stringify(state)),
+        created: present?.created ?? instant(clock),
+      }),
+    );
     return record.id;
   }
 
   /** Stops the bundle's processes and removes its record. Its data stays. @throws `extension.no-bundle` */
   async uninstall(name: string): Promise<void> {
     const bundle = this.bundle(name);
-    for (const process of [...bundle.processes].reverse()) await this.parts.supervisor.stop(processName(bundle, process.name));
+    for (const process of [...bundle.processes].reverse())
+      await this.parts.supervisor.stop(processName(bundle, process.name));
     await this.parts.store.transaction(async (unit) => {
       await unit.extensions.remove(bundle.extension.id);
       await unit.bundles.remove(name);
@@ -107,7 +125,8 @@ export class ExtensionInstaller {
 
   private bundle(name: string): Bundle {
     const file = join(this.parts.bundles, name, "bundle.yaml");
-    if (!/^[a-z0-9-]+$/.test(name) || !existsSync(file)) throw failure("extension.no-bundle", { name, known: this.available().join(", ") });
+    if (!/^[a-z0-9-]+$/.test(name) || !existsSync(file))
+      throw failure("extension.no-bundle", { name, known: this.available().join(", ") });
     return parseBundle(readFileSync(file, "utf8"), file);
   }
 
@@ -116,7 +135,10 @@ export class ExtensionInstaller {
     for (const [name, preferred] of Object.entries(bundle.ports)) ports[name] = await freePort(preferred);
     const secrets: Record<string, string> = {};
     for (const name of bundle.secrets) {
-      secrets[name] = name === "platform_token" ? await this.parts.issueToken(`extension ${bundle.name}`) : randomBytes(15).toString("hex");
+      secrets[name] =
+        name === "platform_token"
+          ? await this.parts.issueToken(`extension ${bundle.name}`)
+          : randomBytes(15).toString("hex");
     }
     return { ports, secrets };
   }

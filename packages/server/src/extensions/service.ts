@@ -1,7 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { failure } from "@fuseml/core/errors";
-import type { ExtensionCredentials, ExtensionEndpoint, ExtensionRecord, ExtensionService as ServiceRecord } from "@fuseml/core/extension/record";
-import { type ResolveContext, type ResolvedChoice, resolveExtension, versionMatches } from "@fuseml/core/extension/resolve";
+import type {
+  ExtensionCredentials,
+  ExtensionEndpoint,
+  ExtensionRecord,
+  ExtensionService as ServiceRecord,
+} from "@fuseml/core/extension/record";
+import {
+  type ResolveContext,
+  type ResolvedChoice,
+  resolveExtension,
+  versionMatches,
+} from "@fuseml/core/extension/resolve";
 import type { StepSpec } from "@fuseml/core/run/spec";
 import type { ExtensionRequirement } from "@fuseml/core/workflow/definition";
 import { type Clock, instant } from "../platform/clock.ts";
@@ -27,7 +37,10 @@ export interface ExtensionResolver {
 type Given<T> = { [K in keyof T]?: T[K] | undefined };
 export type CredentialsGiven = Given<ExtensionCredentials>;
 export type EndpointGiven = Given<ExtensionEndpoint> & { url: string };
-export type ServiceGiven = Given<Omit<ServiceRecord, "endpoints" | "credentials">> & { endpoints?: EndpointGiven[] | undefined; credentials?: CredentialsGiven[] | undefined };
+export type ServiceGiven = Given<Omit<ServiceRecord, "endpoints" | "credentials">> & {
+  endpoints?: EndpointGiven[] | undefined;
+  credentials?: CredentialsGiven[] | undefined;
+};
 export type ExtensionGiven = Given<Omit<ExtensionRecord, "services">> & { services?: ServiceGiven[] | undefined };
 
 export type ExtensionFilter = {
@@ -55,7 +68,12 @@ export class ExtensionService implements ExtensionResolver {
     const records = step.extensions.length > 0 ? await this.opened() : [];
     for (const requirement of step.extensions) {
       const resolution = resolveExtension(requirement, records, context);
-      if (!resolution.resolved) throw failure("extension.unresolved", { step: step.name, extension: requirement.name, reason: resolution.reason });
+      if (!resolution.resolved)
+        throw failure("extension.unresolved", {
+          step: step.name,
+          extension: requirement.name,
+          reason: resolution.reason,
+        });
       variables[requirement.name] = resolution.variables;
       choices[requirement.name] = resolution.choice;
       for (const name of resolution.secrets) secrets.push(resolution.variables[name] ?? "");
@@ -80,7 +98,10 @@ export class ExtensionService implements ExtensionResolver {
       ...extension,
       services: extension.services.map((service) => ({
         ...service,
-        credentials: service.credentials.map(({ sealed, ...rest }) => ({ ...rest, configuration: JSON.parse(cipher.open(sealed)) as Record<string, string> })),
+        credentials: service.credentials.map(({ sealed, ...rest }) => ({
+          ...rest,
+          configuration: JSON.parse(cipher.open(sealed)) as Record<string, string>,
+        })),
       })),
     }));
   }
@@ -95,7 +116,10 @@ export class ExtensionService implements ExtensionResolver {
         (!filter.version || versionMatches(extension.version, filter.version)) &&
         ((!filter.serviceId && !filter.serviceResource && !filter.serviceCategory) ||
           extension.services.some(
-            (service) => of(filter.serviceId, service.id) && of(filter.serviceResource, service.resource) && of(filter.serviceCategory, service.category),
+            (service) =>
+              of(filter.serviceId, service.id) &&
+              of(filter.serviceResource, service.resource) &&
+              of(filter.serviceCategory, service.category),
           )),
     );
   }
@@ -120,7 +144,11 @@ export class ExtensionService implements ExtensionResolver {
       configuration: given.configuration ?? {},
       registered: now,
       updated: now,
-      services: unique((given.services ?? []).map((service) => this.newService(service, given.product ?? "service", now)), "service", id),
+      services: unique(
+        (given.services ?? []).map((service) => this.newService(service, given.product ?? "service", now)),
+        "service",
+        id,
+      ),
     };
     return this.parts.store.transaction(async (unit) => {
       if (await unit.extensions.get(id)) throw failure("extension.exists", { name: id });
@@ -133,13 +161,22 @@ export class ExtensionService implements ExtensionResolver {
   update(id: string, given: ExtensionGiven): Promise<StoredExtension> {
     return this.change(id, (extension, now) => ({
       ...extension,
-      ...defined({ product: given.product, version: given.version, description: given.description, zone: given.zone, configuration: given.configuration }),
-      ...(given.services ? { services: given.services.map((service) => this.newService(service, extension.product, now)) } : {}),
+      ...defined({
+        product: given.product,
+        version: given.version,
+        description: given.description,
+        zone: given.zone,
+        configuration: given.configuration,
+      }),
+      ...(given.services
+        ? { services: given.services.map((service) => this.newService(service, extension.product, now)) }
+        : {}),
     }));
   }
 
   async remove(id: string): Promise<void> {
-    if (!(await this.parts.store.transaction((unit) => unit.extensions.remove(id)))) throw failure("extension.not-found", { name: id });
+    if (!(await this.parts.store.transaction((unit) => unit.extensions.remove(id))))
+      throw failure("extension.not-found", { name: id });
   }
 
   async addService(id: string, given: ServiceGiven): Promise<StoredService> {
@@ -157,7 +194,13 @@ export class ExtensionService implements ExtensionResolver {
   updateService(id: string, serviceId: string, given: ServiceGiven): Promise<StoredService> {
     return this.changeService(id, serviceId, (service, now) => ({
       ...service,
-      ...defined({ resource: given.resource, category: given.category, description: given.description, auth_required: given.auth_required, configuration: given.configuration }),
+      ...defined({
+        resource: given.resource,
+        category: given.category,
+        description: given.description,
+        auth_required: given.auth_required,
+        configuration: given.configuration,
+      }),
       ...(given.endpoints ? { endpoints: given.endpoints.map(newEndpoint) } : {}),
       ...(given.credentials ? { credentials: given.credentials.map((entry) => this.newCredentials(entry, now)) } : {}),
     }));
@@ -173,7 +216,8 @@ export class ExtensionService implements ExtensionResolver {
   async addEndpoint(id: string, serviceId: string, given: EndpointGiven): Promise<ExtensionEndpoint> {
     const endpoint = newEndpoint(given);
     await this.changeService(id, serviceId, (service) => {
-      if (service.endpoints.some((present) => present.url === given.url)) throw failure("extension.part-exists", { what: "endpoint", name: given.url, of: serviceId });
+      if (service.endpoints.some((present) => present.url === given.url))
+        throw failure("extension.part-exists", { what: "endpoint", name: given.url, of: serviceId });
       return { ...service, endpoints: [...service.endpoints, endpoint] };
     });
     return endpoint;
@@ -186,15 +230,29 @@ export class ExtensionService implements ExtensionResolver {
     return found;
   }
 
-  async updateEndpoint(id: string, serviceId: string, url: string, given: Omit<EndpointGiven, "url">): Promise<ExtensionEndpoint> {
-    const endpoint = { ...(await this.getEndpoint(id, serviceId, url)), ...defined({ type: given.type, configuration: given.configuration }) };
-    await this.changeService(id, serviceId, (service) => ({ ...service, endpoints: service.endpoints.map((present) => (present.url === url ? endpoint : present)) }));
+  async updateEndpoint(
+    id: string,
+    serviceId: string,
+    url: string,
+    given: Omit<EndpointGiven, "url">,
+  ): Promise<ExtensionEndpoint> {
+    const endpoint = {
+      ...(await this.getEndpoint(id, serviceId, url)),
+      ...defined({ type: given.type, configuration: given.configuration }),
+    };
+    await this.changeService(id, serviceId, (service) => ({
+      ...service,
+      endpoints: service.endpoints.map((present) => (present.url === url ? endpoint : present)),
+    }));
     return endpoint;
   }
 
   async removeEndpoint(id: string, serviceId: string, url: string): Promise<void> {
     await this.getEndpoint(id, serviceId, url);
-    await this.changeService(id, serviceId, (service) => ({ ...service, endpoints: service.endpoints.filter((endpoint) => endpoint.url !== url) }));
+    await this.changeService(id, serviceId, (service) => ({
+      ...service,
+      endpoints: service.endpoints.filter((endpoint) => endpoint.url !== url),
+    }));
   }
 
   async addCredentials(id: string, serviceId: string, given: CredentialsGiven): Promise<SealedCredentials> {
@@ -209,7 +267,12 @@ export class ExtensionService implements ExtensionResolver {
     return part((await this.getService(id, serviceId)).credentials, credentialsId, "credentials", serviceId);
   }
 
-  async updateCredentials(id: string, serviceId: string, credentialsId: string, given: CredentialsGiven): Promise<SealedCredentials> {
+  async updateCredentials(
+    id: string,
+    serviceId: string,
+    credentialsId: string,
+    given: CredentialsGiven,
+  ): Promise<SealedCredentials> {
     const service = await this.changeService(id, serviceId, (present, now) => {
       part(present.credentials, credentialsId, "credentials", serviceId);
       return {
@@ -218,7 +281,12 @@ export class ExtensionService implements ExtensionResolver {
           entry.id === credentialsId
             ? {
                 ...entry,
-                ...defined({ default: given.default, scope: given.scope, projects: given.projects, users: given.users }),
+                ...defined({
+                  default: given.default,
+                  scope: given.scope,
+                  projects: given.projects,
+                  users: given.users,
+                }),
                 ...(given.configuration ? { sealed: this.seal(given.configuration) } : {}),
                 updated: now,
               }
@@ -236,7 +304,10 @@ export class ExtensionService implements ExtensionResolver {
     });
   }
 
-  private change(id: string, how: (extension: StoredExtension, now: string) => StoredExtension): Promise<StoredExtension> {
+  private change(
+    id: string,
+    how: (extension: StoredExtension, now: string) => StoredExtension,
+  ): Promise<StoredExtension> {
     return this.parts.store.transaction(async (unit) => {
       const present = await unit.extensions.get(id);
       if (!present) throw failure("extension.not-found", { name: id });
@@ -247,7 +318,11 @@ export class ExtensionService implements ExtensionResolver {
     });
   }
 
-  private async changeService(id: string, serviceId: string, how: (service: StoredService, now: string) => StoredService): Promise<StoredService> {
+  private async changeService(
+    id: string,
+    serviceId: string,
+    how: (service: StoredService, now: string) => StoredService,
+  ): Promise<StoredService> {
     const extension = await this.change(id, (present, now) => {
       const service = part(present.services, serviceId, "service", id);
       const changed = { ...how(service, now), updated: now };
@@ -294,7 +369,11 @@ export class ExtensionService implements ExtensionResolver {
   }
 }
 
-const newEndpoint = (given: EndpointGiven): ExtensionEndpoint => ({ url: given.url, type: given.type ?? "external", configuration: given.configuration ?? {} });
+const newEndpoint = (given: EndpointGiven): ExtensionEndpoint => ({
+  url: given.url,
+  type: given.type ?? "external",
+  configuration: given.configuration ?? {},
+});
 
 const withoutAuthentication = (record: ExtensionRecord): ExtensionRecord => ({
   ...record,
@@ -302,7 +381,9 @@ const withoutAuthentication = (record: ExtensionRecord): ExtensionRecord => ({
 });
 
 const defined = <T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> };
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
 
 function part<T extends { readonly id: string }>(parts: readonly T[], id: string, what: string, of: string): T {
   const found = parts.find((candidate) => candidate.id === id);

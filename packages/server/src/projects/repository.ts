@@ -2,7 +2,12 @@ import type { Db } from "../state/store.ts";
 
 export type StoredProject = { readonly name: string; readonly description: string; readonly created: string };
 /** `password` is sealed. */
-export type StoredProjectUser = { readonly project: string; readonly name: string; readonly email: string; readonly password: string };
+export type StoredProjectUser = {
+  readonly project: string;
+  readonly name: string;
+  readonly email: string;
+  readonly password: string;
+};
 
 export interface ProjectRepository {
   /** @returns false when the name is taken */

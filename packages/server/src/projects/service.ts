@@ -21,7 +21,11 @@ export class ProjectService {
   /** @throws `project.exists`, `request.invalid` */
   async create(name: string, description: string): Promise<Project> {
     if (!namePattern.test(name)) {
-      throw failure("request.invalid", { message: `"${name}" is not a valid project name`, hint: "use letters, digits, - and _" }, { field: "name" });
+      throw failure(
+        "request.invalid",
+        { message: `"${name}" is not a valid project name`, hint: "use letters, digits, - and _" },
+        { field: "name" },
+      );
     }
     const { store, clock } = this.parts;
     const project = { name, description, created: instant(clock) };
@@ -54,7 +58,8 @@ export class ProjectService {
   async remove(name: string): Promise<void> {
     await this.parts.store.transaction(async (unit) => {
       const codesets = await unit.codesets.list({ project: name });
-      if (codesets.length > 0) throw failure("project.not-empty", { name, codesets: codesets.map((codeset) => codeset.name).join(", ") });
+      if (codesets.length > 0)
+        throw failure("project.not-empty", { name, codesets: codesets.map((codeset) => codeset.name).join(", ") });
       if (!(await unit.projects.remove(name))) throw failure("project.not-found", { name });
     });
   }
@@ -63,7 +68,12 @@ export class ProjectService {
   async ensureUser(project: string): Promise<ProjectUser> {
     const { store, cipher } = this.parts;
     const name = `fuseml-${project}`;
-    const fresh = { project, name, email: `${name}@fuseml.local`, password: cipher.seal(randomBytes(18).toString("base64url")) };
+    const fresh = {
+      project,
+      name,
+      email: `${name}@fuseml.local`,
+      password: cipher.seal(randomBytes(18).toString("base64url")),
+    };
     await store.transaction((unit) => unit.projects.addUser(fresh));
     const stored = (await store.read.projects.users(project)).find((user) => user.name === name) ?? fresh;
     return { name, email: stored.email, password: cipher.open(stored.password) };

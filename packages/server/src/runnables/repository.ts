@@ -1,7 +1,12 @@
 import { fromJson, toJson } from "../state/columns.ts";
 import type { Db } from "../state/store.ts";
 
-export type StoredRunnable = { readonly id: string; readonly kind: string; readonly created: string; readonly body: Readonly<Record<string, unknown>> };
+export type StoredRunnable = {
+  readonly id: string;
+  readonly kind: string;
+  readonly created: string;
+  readonly body: Readonly<Record<string, unknown>>;
+};
 
 export interface RunnableRepository {
   /** Writes the descriptor, in place of the one with this id. */
@@ -11,7 +16,10 @@ export interface RunnableRepository {
 }
 
 export const runnableRepository = (db: Db): RunnableRepository => {
-  const fromRow = (row: { id: string; kind: string; created: string; body: string }): StoredRunnable => ({ ...row, body: fromJson(row.body) });
+  const fromRow = (row: { id: string; kind: string; created: string; body: string }): StoredRunnable => ({
+    ...row,
+    body: fromJson(row.body),
+  });
   return {
     async save({ id, kind, created, body }) {
       await db

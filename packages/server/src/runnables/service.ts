@@ -26,7 +26,11 @@ export class RunnableService {
   }
 
   /** `id` and `kind` are regular expressions over the whole text, as upstream has it. @throws `request.invalid` */
-  async list(filter: { id?: string | undefined; kind?: string | undefined; labels?: Readonly<Record<string, string>> }): Promise<StoredRunnable[]> {
+  async list(filter: {
+    id?: string | undefined;
+    kind?: string | undefined;
+    labels?: Readonly<Record<string, string>>;
+  }): Promise<StoredRunnable[]> {
     const matches = (pattern: string | undefined, text: string): boolean => {
       if (!pattern) return true;
       try {
@@ -41,7 +45,9 @@ export class RunnableService {
       return (
         matches(filter.id, runnable.id) &&
         matches(filter.kind, runnable.kind) &&
-        Object.entries(filter.labels ?? {}).every(([name, pattern]) => name in labels && matches(pattern, String(labels[name])))
+        Object.entries(filter.labels ?? {}).every(
+          ([name, pattern]) => name in labels && matches(pattern, String(labels[name])),
+        )
       );
     });
   }

@@ -5,9 +5,9 @@ import { pinSteps } from "@fuseml/core/run/spec";
 import {
   isEnded,
   isRunEnded,
+  type Outputs,
   onCancel,
   onStepEvent,
-  type Outputs,
   type RunError,
   runStatus,
   type StepEvent,
@@ -216,19 +216,29 @@ export class Engine {
 
   private async settleRun(unit: Unit, run: StoredRun, steps: readonly StoredStep[]): Promise<void> {
     const { clock } = this.parts;
-    const states = settle(steps.map((step) => step.state), instant(clock));
+    const states = settle(
+      steps.map((step) => step.state),
+      instant(clock),
+    );
     const status = runStatus(states);
     if (!isRunEnded(status)) {
       if (run.status === "pending") await unit.runs.update({ ...run, status: "running", started: instant(clock) });
       return;
     }
     const failed = states.find((state) => state.status === "failed");
-    const outputs: Outputs = Object.assign({}, ...states.map((state) => (state.status === "succeeded" ? state.outputs : {})));
+    const outputs: Outputs = Object.assign(
+      {},
+      ...states.map((state) => (state.status === "succeeded" ? state.outputs : {})),
+    );
     const workflow = await unit.workflows.getVersion(run.workflow, run.workflowVersion);
     const declared = new Set((workflow?.definition.outputs ?? []).map((output) => output.name));
     await this.end(
       unit,
-      { ...run, started: run.started ?? instant(clock), outputs: Object.fromEntries(Object.entries(outputs).filter(([name]) => declared.has(name))) },
+      {
+        ...run,
+        started: run.started ?? instant(clock),
+        outputs: Object.fromEntries(Object.entries(outputs).filter(([name]) => declared.has(name))),
+      },
       status,
       failed?.status === "failed" ? failed.error : null,
     );

@@ -18,10 +18,19 @@ export interface EventRepository {
 
 export const eventRepository = (db: Db): EventRepository => ({
   async append({ subject, type, data, time }) {
-    await db.insertInto("event").values({ subject, type, data: toJson(data), time }).execute();
+    await db
+      .insertInto("event")
+      .values({ subject, type, data: toJson(data), time })
+      .execute();
   },
   async after(subject, seq) {
-    const rows = await db.selectFrom("event").selectAll().where("subject", "=", subject).where("seq", ">", seq).orderBy("seq").execute();
+    const rows = await db
+      .selectFrom("event")
+      .selectAll()
+      .where("subject", "=", subject)
+      .where("seq", ">", seq)
+      .orderBy("seq")
+      .execute();
     return rows.map((row) => ({ ...row, data: fromJson(row.data) }));
   },
 });

@@ -1,5 +1,5 @@
-import { match, type Published, runKey } from "@fuseml/core/assignment/match";
 import { type ArtifactAddress, formatAddress } from "@fuseml/core/artifact/address";
+import { match, type Published, runKey } from "@fuseml/core/assignment/match";
 import type { PinnedInputs } from "@fuseml/core/run/spec";
 import { bindScalars } from "@fuseml/core/workflow/input";
 import type { Artifact } from "../artifacts/repository.ts";
@@ -11,7 +11,11 @@ import type { StoredWorkflow } from "../workflows/repository.ts";
 import { runSubject } from "./engine.ts";
 import type { RunCause, StoredRun } from "./repository.ts";
 
-export type LauncherParts = { readonly clock: Clock; readonly ids: IdSource; /** Called after the commit. */ readonly launched: (runId: string) => void };
+export type LauncherParts = {
+  readonly clock: Clock;
+  readonly ids: IdSource /** Called after the commit. */;
+  readonly launched: (runId: string) => void;
+};
 
 /** Puts new runs into the database: by hand, by assigning, by publishing. */
 export class Launcher {
@@ -22,9 +26,17 @@ export class Launcher {
 
   /** Starts a run of every assignment that accepts the artifact. Safe to call again for the same artifact. */
   async onPublished(unit: Unit, artifact: Artifact, changed: readonly string[] | undefined): Promise<void> {
-    const published: Published = { address: artifact.address, labels: artifact.labels, ...(changed ? { changed } : {}) };
+    const published: Published = {
+      address: artifact.address,
+      labels: artifact.labels,
+      ...(changed ? { changed } : {}),
+    };
     for (const assignment of await unit.assignments.list({})) {
-      await this.consider(unit, published, assignment, { type: "published", assignment: assignment.id, artifact: formatAddress(artifact.address) });
+      await this.consider(unit, published, assignment, {
+        type: "published",
+        assignment: assignment.id,
+        artifact: formatAddress(artifact.address),
+      });
     }
   }
 
@@ -41,11 +53,18 @@ export class Launcher {
     return started;
   }
 
-  private async consider(unit: Unit, published: Published, assignment: StoredAssignment, cause: RunCause): Promise<StoredRun | undefined> {
+  private async consider(
+    unit: Unit,
+    published: Published,
+    assignment: StoredAssignment,
+    cause: RunCause,
+  ): Promise<StoredRun | undefined> {
     const workflow = await unit.workflows.get(assignment.workflow);
     if (!workflow) return undefined;
     const heads = await headsFor(unit, assignment);
-    const found = match(published, assignment, workflow.definition, (kind, project, name) => heads.get(`${kind}://${project}/${name}`));
+    const found = match(published, assignment, workflow.definition, (kind, project, name) =>
+      heads.get(`${kind}://${project}/${name}`),
+    );
     if (!found.starts) return undefined;
     return this.launch(unit, {
       workflow,
@@ -102,10 +121,23 @@ export class Launcher {
       extensions: {},
     }));
     if (!(await unit.runs.add(run, steps))) return undefined;
-    for (const address of [...Object.values(pins.codesets), ...Object.values(pins.models).map((model) => model.address)]) {
-      await unit.artifacts.link({ source: formatAddress(address), target: runSubject(run.id), relation: "input", created });
+    for (const address of [
+      ...Object.values(pins.codesets),
+      ...Object.values(pins.models).map((model) => model.address),
+    ]) {
+      await unit.artifacts.link({
+        source: formatAddress(address),
+        target: runSubject(run.id),
+        relation: "input",
+        created,
+      });
     }
-    await unit.events.append({ subject: runSubject(run.id), type: "run.created", data: { workflow: run.workflow, cause: run.cause }, time: created });
+    await unit.events.append({
+      subject: runSubject(run.id),
+      type: "run.created",
+      data: { workflow: run.workflow, cause: run.cause },
+      time: created,
+    });
     unit.afterCommit(() => launched(run.id));
     return run;
   }
@@ -120,14 +152,19 @@ async function pinInputs(
   const codesets: Record<string, ArtifactAddress> = {};
   const models: Record<string, { address: ArtifactAddress; location: string }> = {};
   for (const [name, address] of Object.entries(artifacts)) {
-    if (address.kind === "model") models[name] = { address, location: (await unit.artifacts.get(address))?.location ?? "" };
+    if (address.kind === "model")
+      models[name] = { address, location: (await unit.artifacts.get(address))?.location ?? "" };
     else codesets[name] = address;
   }
   return { codesets, models, values: bindScalars(workflow.definition, values) };
 }
 
 /** The head of a codeset's default branch, unless nothing but the first, empty commit is there. */
-export async function headOf(unit: Pick<Unit, "artifacts">, project: string, name: string): Promise<Artifact | undefined> {
+export async function headOf(
+  unit: Pick<Unit, "artifacts">,
+  project: string,
+  name: string,
+): Promise<Artifact | undefined> {
   const recent = await unit.artifacts.list({ kind: "code", project, name, limit: 200 });
   return recent.find((artifact) => artifact.metadata.head === true);
 }
@@ -137,7 +174,8 @@ async function headsFor(unit: Unit, assignment: StoredAssignment): Promise<Map<s
   for (const binding of Object.values(assignment.bindings)) {
     const [, kind, project, name] = /^(code|model):\/\/([^/]+)\/([^/]+)$/.exec(binding) ?? [];
     if (!kind || !project || !name || name === "*") continue;
-    const artifact = kind === "code" ? await headOf(unit, project, name) : await unit.artifacts.newest("model", project, name);
+    const artifact =
+      kind === "code" ? await headOf(unit, project, name) : await unit.artifacts.newest("model", project, name);
     if (artifact) heads.set(binding, artifact.address);
   }
   return heads;

@@ -153,7 +153,12 @@ export const runRepository = (db: Db): RunRepository => ({
     return (await query.orderBy("id", "desc").limit(limit).execute()).map(fromRow);
   },
   async active() {
-    const rows = await db.selectFrom("run").selectAll().where("status", "in", ["pending", "running"]).orderBy("id").execute();
+    const rows = await db
+      .selectFrom("run")
+      .selectAll()
+      .where("status", "in", ["pending", "running"])
+      .orderBy("id")
+      .execute();
     return rows.map(fromRow);
   },
   async update({ id, status, error, outputs, started, ended }) {
@@ -185,7 +190,14 @@ export const runRepository = (db: Db): RunRepository => ({
   async addSegment(segment, ordinal) {
     const result = await db
       .insertInto("segment")
-      .values({ id: segment.id, run_id: segment.runId, ordinal, agent: segment.agent, spec: toJson(segment), ended: toFlag(false) })
+      .values({
+        id: segment.id,
+        run_id: segment.runId,
+        ordinal,
+        agent: segment.agent,
+        spec: toJson(segment),
+        ended: toFlag(false),
+      })
       .onConflict((conflict) => conflict.column("id").doNothing())
       .executeTakeFirst();
     return (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
@@ -195,6 +207,10 @@ export const runRepository = (db: Db): RunRepository => ({
     return rows.map((row) => ({ segment: fromJson<Segment>(row.spec), ordinal: row.ordinal, ended: row.ended === 1 }));
   },
   async endSegments(runId) {
-    await db.updateTable("segment").set({ ended: toFlag(true) }).where("run_id", "=", runId).execute();
+    await db
+      .updateTable("segment")
+      .set({ ended: toFlag(true) })
+      .where("run_id", "=", runId)
+      .execute();
   },
 });

@@ -16,11 +16,22 @@ import type { Launcher } from "./launcher.ts";
 import type { RunFilter, StoredRun, StoredStep } from "./repository.ts";
 import type { LogChunk, WorkloadAgent } from "./workload-agent.ts";
 
-export type RunDetail = { readonly run: StoredRun; readonly workflow: StoredWorkflow | undefined; readonly steps: readonly StoredStep[] };
+export type RunDetail = {
+  readonly run: StoredRun;
+  readonly workflow: StoredWorkflow | undefined;
+  readonly steps: readonly StoredStep[];
+};
 
 /** Runs as people and programs use them. */
 export class RunService {
-  private readonly parts: { store: Store; engine: Engine; launcher: Launcher; codesets: CodesetService; agents: readonly WorkloadAgent[]; hub: Hub };
+  private readonly parts: {
+    store: Store;
+    engine: Engine;
+    launcher: Launcher;
+    codesets: CodesetService;
+    agents: readonly WorkloadAgent[];
+    hub: Hub;
+  };
 
   constructor(parts: RunService["parts"]) {
     this.parts = parts;
@@ -37,7 +48,11 @@ export class RunService {
     const declared = workflow.definition.inputs ?? [];
     const unknown = Object.keys(inputs).find((name) => !declared.some((input) => input.name === name));
     if (unknown !== undefined) {
-      const hint = suggest(unknown, declared.map((input) => input.name), "inputs");
+      const hint = suggest(
+        unknown,
+        declared.map((input) => input.name),
+        "inputs",
+      );
       throw failure("run.input-unknown", { workflow: workflowName, name: unknown, hint });
     }
     const artifacts: Record<string, ArtifactAddress> = {};
@@ -59,12 +74,21 @@ export class RunService {
     });
   }
 
-  private async pin(workflow: StoredWorkflow, name: string, type: "codeset" | "model", text: string | undefined): Promise<ArtifactAddress> {
+  private async pin(
+    workflow: StoredWorkflow,
+    name: string,
+    type: "codeset" | "model",
+    text: string | undefined,
+  ): Promise<ArtifactAddress> {
     const { store, codesets } = this.parts;
     const kind = type === "codeset" ? "code" : "model";
     const given = text ?? (await this.onlyBinding(workflow.name, name));
     if (given === undefined) {
-      throw failure("run.input-missing", { workflow: workflow.name, name, flag: type === "codeset" ? "--codeset PROJECT/CODESET" : `--input ${name}=model://PROJECT/NAME` });
+      throw failure("run.input-missing", {
+        workflow: workflow.name,
+        name,
+        flag: type === "codeset" ? "--codeset PROJECT/CODESET" : `--input ${name}=model://PROJECT/NAME`,
+      });
     }
     const reference = parseReference(given.includes("://") ? given : `${kind}://${given}`);
     if (reference.kind !== kind) throw failure("run.input-type", { name, type, value: given });
@@ -79,7 +103,9 @@ export class RunService {
   /** What the input is bound to, when all assignments of the workflow agree on one thing. */
   private async onlyBinding(workflow: string, input: string): Promise<string | undefined> {
     const assignments = await this.parts.store.read.assignments.list({ workflow });
-    const bindings = new Set(assignments.map((assignment) => assignment.bindings[input]).filter((binding) => binding !== undefined));
+    const bindings = new Set(
+      assignments.map((assignment) => assignment.bindings[input]).filter((binding) => binding !== undefined),
+    );
     const [only, another] = bindings;
     return only !== undefined && another === undefined && exactly(parsePattern(only)) ? only : undefined;
   }
@@ -91,9 +117,15 @@ export class RunService {
   /** By its id or a beginning of it that no other run has. @throws `run.not-found` */
   async get(id: string): Promise<RunDetail> {
     const { read } = this.parts.store;
-    const run = (await read.runs.get(id)) ?? (id.length >= 4 ? await read.runs.findByPrefix(id.startsWith("run_") ? id : `run_${id}`) : undefined);
+    const run =
+      (await read.runs.get(id)) ??
+      (id.length >= 4 ? await read.runs.findByPrefix(id.startsWith("run_") ? id : `run_${id}`) : undefined);
     if (!run) throw failure("run.not-found", { name: id });
-    return { run, workflow: await read.workflows.getVersion(run.workflow, run.workflowVersion), steps: await read.runs.steps(run.id) };
+    return {
+      run,
+      workflow: await read.workflows.getVersion(run.workflow, run.workflowVersion),
+      steps: await read.runs.steps(run.id),
+    };
   }
 
   async cancel(id: string, by: string): Promise<RunDetail> {
@@ -103,7 +135,10 @@ export class RunService {
   }
 
   /** The events of a run after `seq`, and with `follow` those to come until it has ended. */
-  async *events(id: string, options: { after: number; follow: boolean; signal: AbortSignal }): AsyncIterable<StoredEvent> {
+  async *events(
+    id: string,
+    options: { after: number; follow: boolean; signal: AbortSignal },
+  ): AsyncIterable<StoredEvent> {
     const { run } = await this.get(id);
     const { store, hub } = this.parts;
     let seq = options.after;
@@ -126,7 +161,11 @@ export class RunService {
     if (options.step !== undefined && !steps.some((step) => step.name === options.step)) {
       throw failure("request.invalid", {
         message: `run ${run.id} has no step "${options.step}"`,
-        hint: suggest(options.step, steps.map((step) => step.name), "steps"),
+        hint: suggest(
+          options.step,
+          steps.map((step) => step.name),
+          "steps",
+        ),
       });
     }
     for (const { name } of steps.filter((step) => options.step === undefined || step.name === options.step)) {
@@ -142,7 +181,11 @@ export class RunService {
         const of = segments.find(({ segment }) => segment.steps.some((step) => step.name === name))?.segment;
         const agent = agents.find((candidate) => candidate.name === of?.agent);
         if (!of || !agent) continue;
-        const reading = { from: options.step === undefined ? 0 : options.from, follow: options.follow && !isEnded(state), signal: options.signal };
+        const reading = {
+          from: options.step === undefined ? 0 : options.from,
+          follow: options.follow && !isEnded(state),
+          signal: options.signal,
+        };
         for await (const chunk of agent.logs(of.id, name, reading)) yield { ...chunk, step: name };
       }
       if (options.signal.aborted) return;

@@ -12,7 +12,9 @@ export type SegmentContext = {
   /** Outputs of steps that finished in earlier segments, or before a crash. */
   readonly finished: ReadonlyMap<string, Outputs>;
   /** For each step: the variables of its extensions, and which of the values are secret. */
-  readonly extensions: Readonly<Record<string, { readonly variables: ResolvedVariables; readonly secrets: readonly string[] }>>;
+  readonly extensions: Readonly<
+    Record<string, { readonly variables: ResolvedVariables; readonly secrets: readonly string[] }>
+  >;
 };
 
 /** Whole lines of a step's log, secrets masked. `offset` is where the text ends, in bytes of the masked log. */
@@ -36,7 +38,11 @@ export interface WorkloadAgent {
   /** Ends the processes of the segment and their children; returns when they are gone. No further step starts. */
   cancel(segmentId: string): Promise<void>;
   /** The log of a step from a byte offset; with `follow`, until the step ends. Also of segments long over. */
-  logs(segmentId: string, step: string, options: { from: number; follow: boolean; signal: AbortSignal }): AsyncIterable<LogChunk>;
+  logs(
+    segmentId: string,
+    step: string,
+    options: { from: number; follow: boolean; signal: AbortSignal },
+  ): AsyncIterable<LogChunk>;
   /**
    * Stops working for this server. Steps under way are interrupted and will be started afresh when the segment is
    * submitted again: an interruption is not a failure.

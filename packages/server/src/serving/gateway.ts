@@ -1,5 +1,10 @@
 import { failure } from "@fuseml/core/errors";
-import { fromPredictions, modelMetadata, parseInferenceRequest, toInvocation } from "@fuseml/core/serving/inference-protocol";
+import {
+  fromPredictions,
+  modelMetadata,
+  parseInferenceRequest,
+  toInvocation,
+} from "@fuseml/core/serving/inference-protocol";
 import { z } from "zod";
 import { type AnyRoute, route } from "../platform/http/route.ts";
 import type { InferenceServices, Route } from "./inference-services.ts";
@@ -20,11 +25,15 @@ export const gatewayRoutes = ({ services }: { services: InferenceServices }): Re
     const found = services.route(namespace, name);
     if (found) return found;
     const known = await services.get(namespace, name);
-    throw failure("serving.not-ready", { name, reason: known.revisions.at(-1)?.message || "its model is being loaded" });
+    throw failure("serving.not-ready", {
+      name,
+      reason: known.revisions.at(-1)?.message || "its model is being loaded",
+    });
   };
   const ready = async (params: { namespace: string; name: string; model?: string }) => {
     const { revision } = await routeOf(params);
-    if (params.model !== undefined && params.model !== params.name) throw failure("serving.not-found", { name: params.model });
+    if (params.model !== undefined && params.model !== params.name)
+      throw failure("serving.not-found", { name: params.model });
     return { name: params.name, ready: true, revision };
   };
   const metadata = async (params: { namespace: string; name: string; model: string }) => {
@@ -32,7 +41,11 @@ export const gatewayRoutes = ({ services }: { services: InferenceServices }): Re
     const { server, revision } = await routeOf(params);
     return modelMetadata(params.name, [revision], server.description.signature) as Record<string, unknown>;
   };
-  const infer = async (params: { namespace: string; name: string; model: string }, body: unknown, signal: AbortSignal) => {
+  const infer = async (
+    params: { namespace: string; name: string; model: string },
+    body: unknown,
+    signal: AbortSignal,
+  ) => {
     await ready(params);
     const at = await routeOf(params);
     at.inFlight += 1;
@@ -44,11 +57,36 @@ export const gatewayRoutes = ({ services }: { services: InferenceServices }): Re
   };
   const anyone = { tag, access: "anyone" as const, reply: answer };
   return {
-    [`GET ${base}/v2`]: route({ ...anyone, summary: "Server metadata", params: service, handler: async ({ params }) => ({ ...(await ready(params)), name: "fuseml", version: "v2", extensions: [] }) }),
-    [`GET ${base}/v2/health/live`]: route({ ...anyone, summary: "Liveness", params: service, handler: async ({ params }) => ({ live: Boolean(await services.get(params.namespace, params.name)) }) }),
-    [`GET ${base}/v2/health/ready`]: route({ ...anyone, summary: "Readiness", params: service, handler: ({ params }) => ready(params) }),
-    [`GET ${base}/v2/models/{model}`]: route({ ...anyone, summary: "Model metadata", params: model, handler: ({ params }) => metadata(params) }),
-    [`GET ${base}/v2/models/{model}/ready`]: route({ ...anyone, summary: "Model readiness", params: model, handler: ({ params }) => ready(params) }),
+    [`GET ${base}/v2`]: route({
+      ...anyone,
+      summary: "Server metadata",
+      params: service,
+      handler: async ({ params }) => ({ ...(await ready(params)), name: "fuseml", version: "v2", extensions: [] }),
+    }),
+    [`GET ${base}/v2/health/live`]: route({
+      ...anyone,
+      summary: "Liveness",
+      params: service,
+      handler: async ({ params }) => ({ live: Boolean(await services.get(params.namespace, params.name)) }),
+    }),
+    [`GET ${base}/v2/health/ready`]: route({
+      ...anyone,
+      summary: "Readiness",
+      params: service,
+      handler: ({ params }) => ready(params),
+    }),
+    [`GET ${base}/v2/models/{model}`]: route({
+      ...anyone,
+      summary: "Model metadata",
+      params: model,
+      handler: ({ params }) => metadata(params),
+    }),
+    [`GET ${base}/v2/models/{model}/ready`]: route({
+      ...anyone,
+      summary: "Model readiness",
+      params: model,
+      handler: ({ params }) => ready(params),
+    }),
     [`POST ${base}/v2/models/{model}/infer`]: route({
       ...anyone,
       summary: "Infer",
@@ -67,7 +105,12 @@ export const gatewayRoutes = ({ services }: { services: InferenceServices }): Re
   };
 };
 
-async function predict({ server, revision }: Route, name: string, body: unknown, signal: AbortSignal): Promise<Record<string, unknown>> {
+async function predict(
+  { server, revision }: Route,
+  name: string,
+  body: unknown,
+  signal: AbortSignal,
+): Promise<Record<string, unknown>> {
   const refuse = (reason: string) => failure("serving.bad-request", { reason });
   const request = parseInferenceRequest(body);
   if (!request.ok) throw refuse(request.error);
@@ -81,8 +124,17 @@ async function predict({ server, revision }: Route, name: string, body: unknown,
   });
   const answered = (await response.json()) as { predictions?: unknown; message?: unknown; error_code?: unknown };
   if (response.status === 400) throw refuse(String(answered.message ?? "the model refused the request"));
-  if (!response.ok) throw failure("serving.not-ready", { name, reason: String(answered.message ?? `the model server answered ${response.status}`) });
+  if (!response.ok)
+    throw failure("serving.not-ready", {
+      name,
+      reason: String(answered.message ?? `the model server answered ${response.status}`),
+    });
   const outputs = fromPredictions(answered.predictions, server.description.signature);
   if (!outputs.ok) throw new Error(outputs.error);
-  return { model_name: name, model_version: revision, ...(request.value.id ? { id: request.value.id } : {}), outputs: outputs.value };
+  return {
+    model_name: name,
+    model_version: revision,
+    ...(request.value.id ? { id: request.value.id } : {}),
+    outputs: outputs.value,
+  };
 }

@@ -12,12 +12,28 @@ import type { KubernetesObjectKind, ServedRevision, StoredInferenceService } fro
 export type KubernetesObject = {
   readonly apiVersion?: string;
   readonly kind?: string;
-  readonly metadata?: { readonly name?: string; readonly namespace?: string; readonly labels?: Record<string, string>; readonly annotations?: Record<string, string> };
+  readonly metadata?: {
+    readonly name?: string;
+    readonly namespace?: string;
+    readonly labels?: Record<string, string>;
+    readonly annotations?: Record<string, string>;
+  };
   readonly [field: string]: unknown;
 };
 
 /** Formats that the embedded platform serves. All of them need the MLmodel file beside the model. */
-export const servedFormats = ["mlflow", "sklearn", "xgboost", "lightgbm", "tensorflow", "keras", "onnx", "pytorch", "catboost", "statsmodels"] as const;
+export const servedFormats = [
+  "mlflow",
+  "sklearn",
+  "xgboost",
+  "lightgbm",
+  "tensorflow",
+  "keras",
+  "onnx",
+  "pytorch",
+  "catboost",
+  "statsmodels",
+] as const;
 /** Says where the model in MLflow's format is, when `storageUri` is a copy in another layout. */
 export const sourceAnnotation = "fuseml.io/model-source";
 
@@ -32,7 +48,14 @@ const keptRevisions = 10;
  * the old one and takes over when it answers, so that no request fails.
  */
 export class InferenceServices {
-  private readonly parts: { store: Store; servers: ModelServers; cipher: Cipher; clock: Clock; log: Log; modelDirectory: string };
+  private readonly parts: {
+    store: Store;
+    servers: ModelServers;
+    cipher: Cipher;
+    clock: Clock;
+    log: Log;
+    modelDirectory: string;
+  };
   private readonly routes = new Map<string, Route>();
   private readonly turns = new Map<string, Promise<void>>();
 
@@ -42,7 +65,8 @@ export class InferenceServices {
 
   /** Takes up what was serving, and what was being loaded, when the server ended. */
   async start(): Promise<void> {
-    for (const service of await this.parts.store.read.inferenceServices.list()) this.converge(service.namespace, service.name);
+    for (const service of await this.parts.store.read.inferenceServices.list())
+      this.converge(service.namespace, service.name);
   }
 
   async idle(): Promise<void> {
@@ -68,7 +92,12 @@ export class InferenceServices {
   async apply(namespace: string, name: string, object: KubernetesObject): Promise<StoredInferenceService> {
     const spec = object.spec as Record<string, unknown> | undefined;
     const model = predictorModel(spec);
-    if (!spec || !model) throw failure("request.invalid", { message: "spec.predictor.model with modelFormat and storageUri is needed" }, { field: "spec.predictor.model" });
+    if (!spec || !model)
+      throw failure(
+        "request.invalid",
+        { message: "spec.predictor.model with modelFormat and storageUri is needed" },
+        { field: "spec.predictor.model" },
+      );
     const annotations = object.metadata?.annotations ?? {};
     const saved = await this.parts.store.transaction(async (unit) => {
       const present = await unit.inferenceServices.get(namespace, name);
@@ -109,7 +138,12 @@ export class InferenceServices {
     for (const revision of service?.revisions ?? []) await this.parts.servers.stop(processName(namespace, revision));
   }
 
-  async putObject(kind: KubernetesObjectKind, namespace: string, name: string, object: KubernetesObject): Promise<void> {
+  async putObject(
+    kind: KubernetesObjectKind,
+    namespace: string,
+    name: string,
+    object: KubernetesObject,
+  ): Promise<void> {
     const body = this.parts.cipher.seal(JSON.stringify(object));
     await this.parts.store.transaction((unit) => unit.kubernetesObjects.save(kind, namespace, name, body));
   }
@@ -122,9 +156,14 @@ export class InferenceServices {
   /** Works, in turn for each service, until what runs is what is wanted. */
   private converge(namespace: string, name: string): void {
     const key = `${namespace}/${name}`;
-    const turn = (this.turns.get(key) ?? Promise.resolve()).then(() => this.convergeNow(namespace, name)).catch((error: unknown) => {
-      this.parts.log.error({ err: error, service: key }, "an inference service could not be brought to its wanted state");
-    });
+    const turn = (this.turns.get(key) ?? Promise.resolve())
+      .then(() => this.convergeNow(namespace, name))
+      .catch((error: unknown) => {
+        this.parts.log.error(
+          { err: error, service: key },
+          "an inference service could not be brought to its wanted state",
+        );
+      });
     this.turns.set(key, turn);
   }
 
@@ -151,7 +190,10 @@ export class InferenceServices {
       log.warn({ err: error, service: key, revision: revision.name }, "a revision could not be loaded");
       await servers.stop(processName(service.namespace, revision));
       const words = error as Error & { output?: string };
-      await this.mark(service, revision.name, { state: "failed", message: [words.message, words.output].filter(Boolean).join("\n") });
+      await this.mark(service, revision.name, {
+        state: "failed",
+        message: [words.message, words.output].filter(Boolean).join("\n"),
+      });
       return;
     }
     const before = this.routes.get(key);
@@ -175,7 +217,9 @@ export class InferenceServices {
     return this.parts.store.transaction(async (unit) => {
       const present = await unit.inferenceServices.get(service.namespace, service.name);
       if (!present) return false;
-      const revisions = present.revisions.map((candidate) => (candidate.name === revision ? { ...candidate, ...change } : candidate));
+      const revisions = present.revisions.map((candidate) =>
+        candidate.name === revision ? { ...candidate, ...change } : candidate,
+      );
       await unit.inferenceServices.save({ ...present, revisions });
       return true;
     });
@@ -202,14 +246,17 @@ export class InferenceServices {
     }
     return undefined;
   }
-
 }
 
 const processName = (namespace: string, revision: ServedRevision): string => `model-${namespace}-${revision.name}`;
 
 /** The new schema (`predictor.model`) or the old one (`predictor.sklearn`). */
-export function predictorModel(spec: Readonly<Record<string, unknown>> | undefined): { format: string; storageUri: string } | undefined {
-  const predictor = spec?.predictor as Record<string, { storageUri?: string; modelFormat?: { name?: string } } | undefined> | undefined;
+export function predictorModel(
+  spec: Readonly<Record<string, unknown>> | undefined,
+): { format: string; storageUri: string } | undefined {
+  const predictor = spec?.predictor as
+    | Record<string, { storageUri?: string; modelFormat?: { name?: string } } | undefined>
+    | undefined;
   if (!predictor) return undefined;
   for (const [key, value] of Object.entries(predictor)) {
     if (typeof value !== "object" || typeof value.storageUri !== "string") continue;

@@ -6,7 +6,13 @@ import type { KubernetesObjectKind, StoredInferenceService } from "./repository.
 
 const group = "/apis/serving.kserve.io/v1beta1/namespaces/{namespace}/inferenceservices";
 const inNamespace = z.object({ namespace: z.string() });
-const named = z.object({ namespace: z.string(), name: z.string().regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, "a name of Kubernetes: lower case, digits and dashes").max(63) });
+const named = z.object({
+  namespace: z.string(),
+  name: z
+    .string()
+    .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, "a name of Kubernetes: lower case, digits and dashes")
+    .max(63),
+});
 const object = z.looseObject({ metadata: z.looseObject({}).optional() }).meta({ id: "KubernetesObject" });
 const tag = "serving";
 
@@ -15,7 +21,8 @@ const tag = "serving";
  * server-side apply, get, list and delete.
  */
 export const kserveRoutes = ({ services, publicUrl }: { services: InferenceServices; publicUrl: string }) => {
-  const present = (service: StoredInferenceService) => inferenceService(service, services.route(service.namespace, service.name)?.revision, publicUrl);
+  const present = (service: StoredInferenceService) =>
+    inferenceService(service, services.route(service.namespace, service.name)?.revision, publicUrl);
   return {
     "GET /apis/serving.kserve.io/v1alpha1/clusterservingruntimes": route({
       tag,
@@ -29,7 +36,11 @@ export const kserveRoutes = ({ services, publicUrl }: { services: InferenceServi
         items: [
           {
             metadata: { name: "fuseml-mlflow" },
-            spec: { supportedModelFormats: servedFormats.map((name) => ({ name, autoSelect: true })), protocolVersions: ["v2"], containers: [] },
+            spec: {
+              supportedModelFormats: servedFormats.map((name) => ({ name, autoSelect: true })),
+              protocolVersions: ["v2"],
+              containers: [],
+            },
           },
         ],
       }),
@@ -63,7 +74,8 @@ export const kserveRoutes = ({ services, publicUrl }: { services: InferenceServi
       params: named,
       body: object,
       reply: object,
-      handler: async ({ params, body }) => present(await services.apply(params.namespace, params.name, body as KubernetesObject)),
+      handler: async ({ params, body }) =>
+        present(await services.apply(params.namespace, params.name, body as KubernetesObject)),
     }),
     [`DELETE ${group}/{name}`]: route({
       tag,
@@ -118,19 +130,37 @@ function inferenceService(service: StoredInferenceService, serving: string | und
   const isReady = serving !== undefined;
   const url = `${publicUrl}/serving/${namespace}/${name}`;
   const status = isReady ? "True" : newest?.state === "failed" ? "False" : "Unknown";
-  const failedLoad = newest?.state === "failed" ? { lastFailureInfo: { reason: "ModelLoadFailed", message: newest.message } } : {};
+  const failedLoad =
+    newest?.state === "failed" ? { lastFailureInfo: { reason: "ModelLoadFailed", message: newest.message } } : {};
   return {
     apiVersion: "serving.kserve.io/v1beta1",
     kind: "InferenceService",
-    metadata: { name, namespace, uid: metadata.uid, generation, creationTimestamp: created, labels: metadata.labels, annotations: metadata.annotations },
+    metadata: {
+      name,
+      namespace,
+      uid: metadata.uid,
+      generation,
+      creationTimestamp: created,
+      labels: metadata.labels,
+      annotations: metadata.annotations,
+    },
     spec,
     status: {
       observedGeneration: generation,
-      conditions: ["PredictorReady", "IngressReady", "Ready"].map((type) => ({ type, status, ...(newest?.message ? { message: newest.message } : {}) })),
+      conditions: ["PredictorReady", "IngressReady", "Ready"].map((type) => ({
+        type,
+        status,
+        ...(newest?.message ? { message: newest.message } : {}),
+      })),
       ...(isReady ? { url, address: { url } } : {}),
-      components: { predictor: { url, latestCreatedRevision: newest?.name, ...(serving ? { latestReadyRevision: serving } : {}) } },
+      components: {
+        predictor: { url, latestCreatedRevision: newest?.name, ...(serving ? { latestReadyRevision: serving } : {}) },
+      },
       modelStatus: {
-        states: { activeModelState: isReady ? "Loaded" : "", targetModelState: upToDate ? "Loaded" : newest?.state === "failed" ? "FailedToLoad" : "Loading" },
+        states: {
+          activeModelState: isReady ? "Loaded" : "",
+          targetModelState: upToDate ? "Loaded" : newest?.state === "failed" ? "FailedToLoad" : "Loading",
+        },
         transitionStatus: upToDate ? "UpToDate" : newest?.state === "failed" ? "BlockedByFailedLoad" : "InProgress",
         ...failedLoad,
       },

@@ -6,7 +6,12 @@ import { pipeline } from "node:stream/promises";
 import { GetObjectCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 
 /** How to reach an S3 store. */
-export type S3Access = { readonly endpoint?: string; readonly region: string; readonly accessKeyId: string; readonly secretAccessKey: string };
+export type S3Access = {
+  readonly endpoint?: string;
+  readonly region: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+};
 
 /** `s3://bucket/a/b` as bucket and prefix with a slash at its end. @throws on anything else */
 export function parseS3(uri: string): { bucket: string; prefix: string } {
@@ -19,7 +24,11 @@ export function parseS3(uri: string): { bucket: string; prefix: string } {
  * Copies a model from object storage into `<root>/<digest>`, once: the digest is of the objects' names and ETags, so the
  * same contents are the same directory. An interrupted copy leaves nothing that could be taken for a model.
  */
-export async function fetchModel(uri: string, access: S3Access | undefined, root: string): Promise<{ directory: string; digest: string }> {
+export async function fetchModel(
+  uri: string,
+  access: S3Access | undefined,
+  root: string,
+): Promise<{ directory: string; digest: string }> {
   const { bucket, prefix } = parseS3(uri);
   const client = new S3Client({
     region: access?.region ?? "us-east-1",
@@ -30,13 +39,18 @@ export async function fetchModel(uri: string, access: S3Access | undefined, root
   try {
     const objects: { key: string; etag: string }[] = [];
     for (let token: string | undefined; ; ) {
-      const page = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...(token ? { ContinuationToken: token } : {}) }));
-      for (const object of page.Contents ?? []) if (object.Key) objects.push({ key: object.Key.slice(prefix.length), etag: object.ETag ?? "" });
+      const page = await client.send(
+        new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...(token ? { ContinuationToken: token } : {}) }),
+      );
+      for (const object of page.Contents ?? [])
+        if (object.Key) objects.push({ key: object.Key.slice(prefix.length), etag: object.ETag ?? "" });
       token = page.NextContinuationToken;
       if (!token) break;
     }
     if (objects.length === 0) throw new Error(`there is nothing at ${uri}`);
-    const digest = createHash("sha256").update(JSON.stringify(objects.sort((a, b) => (a.key < b.key ? -1 : 1)))).digest("hex");
+    const digest = createHash("sha256")
+      .update(JSON.stringify(objects.sort((a, b) => (a.key < b.key ? -1 : 1))))
+      .digest("hex");
     const directory = join(root, digest.slice(0, 32));
     if (existsSync(directory)) return { directory, digest: `sha256:${digest}` };
     const partial = `${directory}.${process.pid}.tmp`;

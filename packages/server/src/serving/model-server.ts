@@ -7,7 +7,12 @@ import { freePort } from "../platform/processes/ports.ts";
 import type { Supervisor } from "../platform/processes/supervisor.ts";
 
 /** Where a running model server answers, and what it serves. */
-export type ModelServer = { readonly process: string; readonly url: string; readonly port: number; readonly description: ModelDescription };
+export type ModelServer = {
+  readonly process: string;
+  readonly url: string;
+  readonly port: number;
+  readonly description: ModelDescription;
+};
 
 /** From downloading what the model needs to its first answer. */
 const readyWithinMs = 180_000;
@@ -17,7 +22,11 @@ const readyWithinMs = 180_000;
  * Not by MLServer, which nobody maintains any more.
  */
 export class ModelServers {
-  private readonly parts: { supervisor: Supervisor; environments: EnvironmentStore; baseEnv: Readonly<Record<string, string>> };
+  private readonly parts: {
+    supervisor: Supervisor;
+    environments: EnvironmentStore;
+    baseEnv: Readonly<Record<string, string>>;
+  };
 
   constructor(parts: ModelServers["parts"]) {
     this.parts = parts;
@@ -27,17 +36,35 @@ export class ModelServers {
   async start(process: string, directory: string, port?: number): Promise<ModelServer> {
     const description = describeModel(directory);
     if (!description.flavors.includes("python_function")) {
-      throw new Error(`MLflow cannot serve this model: it has no python_function flavor (it has ${description.flavors.join(", ")})`);
+      throw new Error(
+        `MLflow cannot serve this model: it has no python_function flavor (it has ${description.flavors.join(", ")})`,
+      );
     }
     const { supervisor, environments, baseEnv } = this.parts;
-    const { environment } = await environments.ensure(environmentOf(directory, description), { strict: false, say: () => undefined });
+    const { environment } = await environments.ensure(environmentOf(directory, description), {
+      strict: false,
+      say: () => undefined,
+    });
     const adopted = port !== undefined && supervisor.isLeftRunning(process);
     const chosen = adopted ? port : await freePort(port);
     const url = `http://127.0.0.1:${chosen}`;
     await supervisor.ensure({
       name: process,
       command: join(environment.directory, "bin", "mlflow"),
-      args: ["models", "serve", "--model-uri", directory, "--env-manager", "local", "--host", "127.0.0.1", "--port", String(chosen), "--workers", "1"],
+      args: [
+        "models",
+        "serve",
+        "--model-uri",
+        directory,
+        "--env-manager",
+        "local",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        String(chosen),
+        "--workers",
+        "1",
+      ],
       env: { ...(activate(environment, baseEnv) as Record<string, string>), MLFLOW_DISABLE_TELEMETRY: "true" },
       healthUrl: `${url}/ping`,
       readyWithinMs,
@@ -59,8 +86,12 @@ export function describeModel(directory: string): ModelDescription {
 
 /** The environment that the model says it needs, with the server in it. */
 export function environmentOf(directory: string, description: ModelDescription): EnvironmentRequest {
-  const read = (name: string): string | undefined => (existsSync(join(directory, name)) ? readFileSync(join(directory, name), "utf8") : undefined);
-  const listed = read("requirements.txt")?.split(/\r?\n/).filter((line) => line.trim() && !line.trim().startsWith("#")) ?? [];
+  const read = (name: string): string | undefined =>
+    existsSync(join(directory, name)) ? readFileSync(join(directory, name), "utf8") : undefined;
+  const listed =
+    read("requirements.txt")
+      ?.split(/\r?\n/)
+      .filter((line) => line.trim() && !line.trim().startsWith("#")) ?? [];
   const python = read("python_env.yaml");
   const declared = python === undefined ? undefined : (parse(python) as { python?: unknown } | null)?.python;
   const version = typeof declared === "string" ? declared : description.pythonVersion;

@@ -19,7 +19,11 @@ export type StoredInferenceService = {
   /** Grows with every change of the spec. */
   readonly generation: number;
   readonly spec: Readonly<Record<string, unknown>>;
-  readonly metadata: { readonly uid: string; readonly labels: Record<string, string>; readonly annotations: Record<string, string> };
+  readonly metadata: {
+    readonly uid: string;
+    readonly labels: Record<string, string>;
+    readonly annotations: Record<string, string>;
+  };
   /** Newest last. The last ready one takes the traffic. */
   readonly revisions: readonly ServedRevision[];
   readonly created: string;
@@ -33,7 +37,11 @@ export interface InferenceServiceRepository {
 }
 
 export const inferenceServiceRepository = (db: Db): InferenceServiceRepository => {
-  type Row = Omit<StoredInferenceService, "spec" | "metadata" | "revisions"> & { spec: string; metadata: string; revisions: string };
+  type Row = Omit<StoredInferenceService, "spec" | "metadata" | "revisions"> & {
+    spec: string;
+    metadata: string;
+    revisions: string;
+  };
   const fromRow = (row: Row): StoredInferenceService => ({
     ...row,
     spec: fromJson(row.spec),
@@ -42,7 +50,12 @@ export const inferenceServiceRepository = (db: Db): InferenceServiceRepository =
   });
   return {
     async get(namespace, name) {
-      const row = await db.selectFrom("inference_service").selectAll().where("namespace", "=", namespace).where("name", "=", name).executeTakeFirst();
+      const row = await db
+        .selectFrom("inference_service")
+        .selectAll()
+        .where("namespace", "=", namespace)
+        .where("name", "=", name)
+        .executeTakeFirst();
       return row && fromRow(row);
     },
     async list(namespace) {
@@ -64,7 +77,11 @@ export const inferenceServiceRepository = (db: Db): InferenceServiceRepository =
         .execute();
     },
     async remove(namespace, name) {
-      const result = await db.deleteFrom("inference_service").where("namespace", "=", namespace).where("name", "=", name).executeTakeFirst();
+      const result = await db
+        .deleteFrom("inference_service")
+        .where("namespace", "=", namespace)
+        .where("name", "=", name)
+        .executeTakeFirst();
       return result.numDeletedRows > 0n;
     },
   };

@@ -100,7 +100,13 @@ export type Schema = {
     created: string;
     updated: string;
   };
-  application_revision: { application: string; revision: number; run_id: string | null; model: string | null; created: string };
+  application_revision: {
+    application: string;
+    revision: number;
+    run_id: string | null;
+    model: string | null;
+    created: string;
+  };
   runnable: { id: string; kind: string; body: string; created: string };
   token: { hash: string; name: string; run_id: string | null; created: string };
   inference_service: {

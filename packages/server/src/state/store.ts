@@ -5,8 +5,8 @@ import { type ArtifactRepository, artifactRepository } from "../artifacts/reposi
 import { type CodesetRepository, codesetRepository } from "../codesets/repository.ts";
 import { type BundleRepository, bundleRepository } from "../extensions/bundle-repository.ts";
 import { type ExtensionRepository, extensionRepository } from "../extensions/repository.ts";
-import { openSqlite } from "../platform/database/node-sqlite.ts";
 import { migrate } from "../platform/database/migrate.ts";
+import { openSqlite } from "../platform/database/node-sqlite.ts";
 import { type ProjectRepository, projectRepository } from "../projects/repository.ts";
 import { type RunnableRepository, runnableRepository } from "../runnables/repository.ts";
 import { type EventRepository, eventRepository } from "../runs/event-repository.ts";
@@ -85,9 +85,9 @@ export function storeOver(db: Db): Store {
     read: repositories(db),
     async transaction(work) {
       const after: (() => void)[] = [];
-      const result = await db.transaction().execute((transaction) =>
-        work({ ...repositories(transaction), afterCommit: (then) => after.push(then) }),
-      );
+      const result = await db
+        .transaction()
+        .execute((transaction) => work({ ...repositories(transaction), afterCommit: (then) => after.push(then) }));
       for (const then of after) then();
       return result;
     },

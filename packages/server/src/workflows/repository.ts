@@ -26,9 +26,17 @@ export const workflowRepository = (db: Db): WorkflowRepository => {
   const versions = () => db.selectFrom("workflow_version").selectAll("workflow_version");
   const present = () =>
     versions().innerJoin("workflow", (join) =>
-      join.onRef("workflow.name", "=", "workflow_version.name").onRef("workflow.version", "=", "workflow_version.version"),
+      join
+        .onRef("workflow.name", "=", "workflow_version.name")
+        .onRef("workflow.version", "=", "workflow_version.version"),
     );
-  const fromRow = (row: { name: string; version: number; digest: string; definition: string; created: string }): StoredWorkflow => ({
+  const fromRow = (row: {
+    name: string;
+    version: number;
+    digest: string;
+    definition: string;
+    created: string;
+  }): StoredWorkflow => ({
     ...row,
     definition: fromJson(row.definition),
   });
@@ -49,7 +57,10 @@ export const workflowRepository = (db: Db): WorkflowRepository => {
       return rows.map(fromRow);
     },
     async save({ name, version, digest, definition, created }) {
-      await db.insertInto("workflow_version").values({ name, version, digest, definition: toJson(definition), created }).execute();
+      await db
+        .insertInto("workflow_version")
+        .values({ name, version, digest, definition: toJson(definition), created })
+        .execute();
       await db
         .insertInto("workflow")
         .values({ name, version, created, updated: created })

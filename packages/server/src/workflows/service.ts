@@ -17,7 +17,13 @@ import type { StoredWorkflow } from "./repository.ts";
 
 /** Workflows, their versions and their assignments. */
 export class WorkflowService {
-  private readonly parts: { store: Store; extensions: ExtensionResolver; launcher: Launcher; clock: Clock; ids: IdSource };
+  private readonly parts: {
+    store: Store;
+    extensions: ExtensionResolver;
+    launcher: Launcher;
+    clock: Clock;
+    ids: IdSource;
+  };
 
   constructor(parts: WorkflowService["parts"]) {
     this.parts = parts;
@@ -37,7 +43,10 @@ export class WorkflowService {
       definition = checked.value;
     }
     const records = await this.parts.extensions.catalogue();
-    const diagnostics = checkWorkflow(definition, { ...(source ? { source } : {}), catalogue: { whyUnresolved: records.whyUnresolved } });
+    const diagnostics = checkWorkflow(definition, {
+      ...(source ? { source } : {}),
+      catalogue: { whyUnresolved: records.whyUnresolved },
+    });
     return { definition, diagnostics };
   }
 
@@ -55,7 +64,8 @@ export class WorkflowService {
   /** A new version, unless nothing changed. Runs keep the version that they started with. @throws `workflow.invalid`, `workflow.not-found` */
   async update(name: string, given: unknown): Promise<StoredWorkflow> {
     const definition = await this.valid(given);
-    if (definition.name !== name) throw failure("workflow.name-mismatch", { name, body: definition.name }, { field: "name" });
+    if (definition.name !== name)
+      throw failure("workflow.name-mismatch", { name, body: definition.name }, { field: "name" });
     return this.parts.store.transaction(async (unit) => {
       const present = await unit.workflows.get(name);
       if (!present) throw failure("workflow.not-found", { name });
@@ -91,7 +101,8 @@ export class WorkflowService {
 
   /** Removes the workflow and its assignments. Runs stay. @throws `workflow.not-found` */
   async remove(name: string): Promise<void> {
-    if (!(await this.parts.store.transaction((unit) => unit.workflows.remove(name)))) throw failure("workflow.not-found", { name });
+    if (!(await this.parts.store.transaction((unit) => unit.workflows.remove(name))))
+      throw failure("workflow.not-found", { name });
   }
 
   /**
@@ -99,7 +110,11 @@ export class WorkflowService {
    * @param bindings input name → pattern; for the single artifact input of a workflow the name may be empty
    * @throws `workflow.not-found`, `codeset.not-found`, `assignment.ambiguous`, `run.input-*`, `address.invalid`
    */
-  async assign(name: string, bindings: Readonly<Record<string, string>>, values: Readonly<Record<string, string>>): Promise<{ assignment: StoredAssignment; runs: readonly StoredRun[] }> {
+  async assign(
+    name: string,
+    bindings: Readonly<Record<string, string>>,
+    values: Readonly<Record<string, string>>,
+  ): Promise<{ assignment: StoredAssignment; runs: readonly StoredRun[] }> {
     const workflow = await this.get(name);
     const full = this.completeBindings(workflow.definition, bindings);
     bindScalars(workflow.definition, values);
@@ -113,7 +128,14 @@ export class WorkflowService {
         }
         project ||= parsePattern(pattern).project.replace("*", "");
       }
-      const assignment: StoredAssignment = { id: ids("asg"), workflow: name, project, bindings: full, values, created: instant(clock) };
+      const assignment: StoredAssignment = {
+        id: ids("asg"),
+        workflow: name,
+        project,
+        bindings: full,
+        values,
+        created: instant(clock),
+      };
       if (!(await unit.assignments.add(assignment))) {
         const present = await this.find(full, await unit.assignments.list({ workflow: name }));
         return { assignment: present ?? assignment, runs: [] };
@@ -122,7 +144,10 @@ export class WorkflowService {
     });
   }
 
-  private completeBindings(definition: WorkflowDefinition, bindings: Readonly<Record<string, string>>): Record<string, string> {
+  private completeBindings(
+    definition: WorkflowDefinition,
+    bindings: Readonly<Record<string, string>>,
+  ): Record<string, string> {
     const inputs = (definition.inputs ?? []).filter((input) => isArtifactInput(input.type));
     const full: Record<string, string> = {};
     for (const [name, pattern] of Object.entries(bindings)) {
@@ -130,19 +155,31 @@ export class WorkflowService {
       const fitting = inputs.filter((input) => (name === "" ? input.type === kind : input.name === name));
       const [only, another] = fitting;
       if (!only || another) {
-        throw failure("assignment.ambiguous", { workflow: definition.name, inputs: inputs.map((input) => input.name).join(", ") || "none" });
+        throw failure("assignment.ambiguous", {
+          workflow: definition.name,
+          inputs: inputs.map((input) => input.name).join(", ") || "none",
+        });
       }
       full[only.name] = formatPattern(parsePattern(pattern));
     }
     const unbound = inputs.find((input) => full[input.name] === undefined);
     if (unbound) {
-      throw failure("run.input-missing", { workflow: definition.name, name: unbound.name, flag: `--input ${unbound.name}=code://PROJECT/CODESET` });
+      throw failure("run.input-missing", {
+        workflow: definition.name,
+        name: unbound.name,
+        flag: `--input ${unbound.name}=code://PROJECT/CODESET`,
+      });
     }
     return full;
   }
 
-  private find(bindings: Readonly<Record<string, string>>, among: readonly StoredAssignment[]): StoredAssignment | undefined {
-    return among.find((candidate) => Object.entries(bindings).every(([name, pattern]) => candidate.bindings[name] === pattern));
+  private find(
+    bindings: Readonly<Record<string, string>>,
+    among: readonly StoredAssignment[],
+  ): StoredAssignment | undefined {
+    return among.find((candidate) =>
+      Object.entries(bindings).every(([name, pattern]) => candidate.bindings[name] === pattern),
+    );
   }
 
   /** @throws `workflow.not-found`, `assignment.not-found` */

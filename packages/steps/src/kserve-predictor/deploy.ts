@@ -18,7 +18,9 @@ export async function deployPredictor(context: StepContext): Promise<void> {
   const kubernetes = new Kubernetes(env);
   const layout = chooseLayout(parameters.engine, model, parameters.appName, await kubernetes.servedFormats());
   say(`model flavors: ${model.flavors.join(", ")}; predictor: ${layout.engine}`);
-  const storageUri = layout.conversion ? await store.convert(layout.conversion.into, layout.conversion.copies) : store.url;
+  const storageUri = layout.conversion
+    ? await store.convert(layout.conversion.into, layout.conversion.copies)
+    : store.url;
   if (layout.conversion) say(`converted for ${layout.engine}: ${storageUri}`);
 
   await grantStorage(kubernetes, parameters.appName, env);
@@ -46,7 +48,12 @@ async function grantStorage(kubernetes: Kubernetes, name: string, env: NodeJS.Pr
       name: secret,
       namespace: kubernetes.namespace,
       annotations: {
-        ...(endpoint ? { "serving.kserve.io/s3-endpoint": endpoint.host, "serving.kserve.io/s3-usehttps": endpoint.protocol === "https:" ? "1" : "0" } : {}),
+        ...(endpoint
+          ? {
+              "serving.kserve.io/s3-endpoint": endpoint.host,
+              "serving.kserve.io/s3-usehttps": endpoint.protocol === "https:" ? "1" : "0",
+            }
+          : {}),
         "serving.kserve.io/s3-region": env.AWS_DEFAULT_REGION ?? "us-east-1",
       },
     },
@@ -61,7 +68,13 @@ async function grantStorage(kubernetes: Kubernetes, name: string, env: NodeJS.Pr
   });
 }
 
-function inferenceService(parameters: PredictorParameters, layout: Layout, storageUri: string, namespace: string, env: NodeJS.ProcessEnv): Record<string, unknown> {
+function inferenceService(
+  parameters: PredictorParameters,
+  layout: Layout,
+  storageUri: string,
+  namespace: string,
+  env: NodeJS.ProcessEnv,
+): Record<string, unknown> {
   const { appName, runtimeVersion, limits, modelUrl } = parameters;
   return {
     apiVersion: "serving.kserve.io/v1beta1",
@@ -69,7 +82,10 @@ function inferenceService(parameters: PredictorParameters, layout: Layout, stora
     metadata: {
       name: appName,
       namespace,
-      labels: { "fuseml/app-name": appName, ...(env.FUSEML_ENV_WORKFLOW_NAME ? { "fuseml/workflow": env.FUSEML_ENV_WORKFLOW_NAME } : {}) },
+      labels: {
+        "fuseml/app-name": appName,
+        ...(env.FUSEML_ENV_WORKFLOW_NAME ? { "fuseml/workflow": env.FUSEML_ENV_WORKFLOW_NAME } : {}),
+      },
       annotations: { "fuseml.io/model-source": modelUrl },
     },
     spec: {
@@ -88,7 +104,12 @@ function inferenceService(parameters: PredictorParameters, layout: Layout, stora
 }
 
 /** Waits until this generation serves. @returns the service's URL @throws StepError with the platform's own words */
-async function untilServing(kubernetes: Kubernetes, path: string, generation: number, say: (line: string) => void): Promise<string> {
+async function untilServing(
+  kubernetes: Kubernetes,
+  path: string,
+  generation: number,
+  say: (line: string) => void,
+): Promise<string> {
   const deadline = performance.now() + readyWithinMs;
   let told = "";
   while (performance.now() < deadline) {
@@ -98,7 +119,10 @@ async function untilServing(kubernetes: Kubernetes, path: string, generation: nu
     if ((status?.observedGeneration ?? 0) >= generation) {
       if (transition === "UpToDate" && ready?.status === "True" && status?.url) return status.url;
       if (/^(BlockedByFailedLoad|InvalidSpec)$/.test(transition)) {
-        throw new StepError(`the model could not be loaded: ${status?.modelStatus?.lastFailureInfo?.message ?? ready?.message ?? "no reason given"}`, "what served before goes on serving");
+        throw new StepError(
+          `the model could not be loaded: ${status?.modelStatus?.lastFailureInfo?.message ?? ready?.message ?? "no reason given"}`,
+          "what served before goes on serving",
+        );
       }
     }
     if (transition && transition !== told) say(`model: ${transition}`);
@@ -108,7 +132,13 @@ async function untilServing(kubernetes: Kubernetes, path: string, generation: nu
   throw new StepError(`the inference service was not ready within ${readyWithinMs / 60_000} minutes (${told})`);
 }
 
-async function registerApplication(context: StepContext, parameters: PredictorParameters, layout: Layout, url: string, namespace: string): Promise<void> {
+async function registerApplication(
+  context: StepContext,
+  parameters: PredictorParameters,
+  layout: Layout,
+  url: string,
+  namespace: string,
+): Promise<void> {
   const client = serverClient(context);
   if (!client) return;
   const workflow = context.env.FUSEML_ENV_WORKFLOW_NAME ?? "";

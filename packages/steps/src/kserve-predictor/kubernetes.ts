@@ -10,7 +10,10 @@ export type InferenceService = {
     readonly url?: string;
     readonly observedGeneration?: number;
     readonly conditions?: readonly { readonly type: string; readonly status: string; readonly message?: string }[];
-    readonly modelStatus?: { readonly transitionStatus?: string; readonly lastFailureInfo?: { readonly message?: string } };
+    readonly modelStatus?: {
+      readonly transitionStatus?: string;
+      readonly lastFailureInfo?: { readonly message?: string };
+    };
   };
 };
 
@@ -26,10 +29,17 @@ export class Kubernetes {
   constructor(env: NodeJS.ProcessEnv) {
     const account = "/var/run/secrets/kubernetes.io/serviceaccount";
     const inCluster = env.KUBERNETES_SERVICE_HOST && env.KUBERNETES_SERVICE_PORT;
-    const url = env.KUBERNETES_API_URL ?? (inCluster ? `https://${env.KUBERNETES_SERVICE_HOST}:${env.KUBERNETES_SERVICE_PORT}` : undefined);
-    if (!url) throw new StepError("no serving platform is known: KUBERNETES_API_URL is not set", "let the step ask for an extension: {name: kserve, service_resource: kserve-api}");
+    const url =
+      env.KUBERNETES_API_URL ??
+      (inCluster ? `https://${env.KUBERNETES_SERVICE_HOST}:${env.KUBERNETES_SERVICE_PORT}` : undefined);
+    if (!url)
+      throw new StepError(
+        "no serving platform is known: KUBERNETES_API_URL is not set",
+        "let the step ask for an extension: {name: kserve, service_resource: kserve-api}",
+      );
     this.url = url.replace(/\/+$/, "");
-    this.token = env.KUBERNETES_TOKEN ?? (env.KUBERNETES_API_URL ? undefined : readFileSync(`${account}/token`, "utf8"));
+    this.token =
+      env.KUBERNETES_TOKEN ?? (env.KUBERNETES_API_URL ? undefined : readFileSync(`${account}/token`, "utf8"));
     this.namespace = env.KUBERNETES_NAMESPACE ?? env.FUSEML_ENV_WORKFLOW_NAMESPACE ?? "fuseml-workloads";
   }
 
@@ -45,7 +55,9 @@ export class Kubernetes {
   /** The formats that the platform's runtimes serve; empty when it does not tell. */
   async servedFormats(): Promise<string[]> {
     try {
-      const { items = [] } = (await this.get("/apis/serving.kserve.io/v1alpha1/clusterservingruntimes")) as { items?: { spec?: { supportedModelFormats?: { name: string }[] } }[] };
+      const { items = [] } = (await this.get("/apis/serving.kserve.io/v1alpha1/clusterservingruntimes")) as {
+        items?: { spec?: { supportedModelFormats?: { name: string }[] } }[];
+      };
       return items.flatMap((item) => (item.spec?.supportedModelFormats ?? []).map((format) => format.name));
     } catch (error) {
       // a service account need not be allowed to list them: then the platform itself will say
@@ -66,7 +78,10 @@ export class Kubernetes {
         ...(body ? { body: JSON.stringify(body) } : {}),
       });
     } catch (error) {
-      throw new StepError(`the serving platform at ${this.url} does not answer: ${(error as Error).message}`, "check the endpoint of the kserve extension");
+      throw new StepError(
+        `the serving platform at ${this.url} does not answer: ${(error as Error).message}`,
+        "check the endpoint of the kserve extension",
+      );
     }
     const text = await response.text();
     if (response.ok) return JSON.parse(text) as Json;
@@ -76,6 +91,8 @@ export class Kubernetes {
     } catch {
       // not JSON: shown as it is
     }
-    throw new StepError(`the serving platform at ${this.url} answered ${response.status} to ${method} ${path.split("?")[0]}: ${message}`);
+    throw new StepError(
+      `the serving platform at ${this.url} answered ${response.status} to ${method} ${path.split("?")[0]}: ${message}`,
+    );
   }
 }

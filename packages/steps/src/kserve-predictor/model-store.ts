@@ -22,10 +22,16 @@ export class ModelStore {
   /** The text of a file. @throws StepError when it is not there, or the store cannot be reached */
   async read(path: string): Promise<string> {
     try {
-      const object = await this.client.send(new GetObjectCommand({ Bucket: this.bucket, Key: `${this.prefix}/${path}` }));
+      const object = await this.client.send(
+        new GetObjectCommand({ Bucket: this.bucket, Key: `${this.prefix}/${path}` }),
+      );
       return (await object.Body?.transformToString()) ?? "";
     } catch (error) {
-      if (error instanceof NoSuchKey) throw new StepError(`there is no ${path} at ${this.url}`, "the model must be saved by MLflow (mlflow.<flavor>.log_model)");
+      if (error instanceof NoSuchKey)
+        throw new StepError(
+          `there is no ${path} at ${this.url}`,
+          "the model must be saved by MLflow (mlflow.<flavor>.log_model)",
+        );
       throw this.told(error);
     }
   }
@@ -39,7 +45,9 @@ export class ModelStore {
         const target = from.endsWith("/") ? `${to}${key.slice(from.length)}` : to;
         const source = `${this.bucket}/${this.prefix}/${key}`.split("/").map(encodeURIComponent).join("/");
         try {
-          await this.client.send(new CopyObjectCommand({ Bucket: this.bucket, Key: `${this.prefix}/${into}/${target}`, CopySource: source }));
+          await this.client.send(
+            new CopyObjectCommand({ Bucket: this.bucket, Key: `${this.prefix}/${into}/${target}`, CopySource: source }),
+          );
         } catch (error) {
           throw this.told(error);
         }
@@ -52,7 +60,11 @@ export class ModelStore {
     const keys: string[] = [];
     for (let token: string | undefined; ; ) {
       const page = await this.client.send(
-        new ListObjectsV2Command({ Bucket: this.bucket, Prefix: `${this.prefix}/${directory}`, ...(token ? { ContinuationToken: token } : {}) }),
+        new ListObjectsV2Command({
+          Bucket: this.bucket,
+          Prefix: `${this.prefix}/${directory}`,
+          ...(token ? { ContinuationToken: token } : {}),
+        }),
       );
       for (const { Key } of page.Contents ?? []) if (Key) keys.push(Key.slice(this.prefix.length + 1));
       token = page.NextContinuationToken;
@@ -62,6 +74,9 @@ export class ModelStore {
 
   private told(error: unknown): StepError {
     const { name, message } = error as Error;
-    return new StepError(`the artifact store refused or did not answer for ${this.url}: ${name}: ${message}`, "check the s3 extension: fuseml extension get; its endpoint and its credentials");
+    return new StepError(
+      `the artifact store refused or did not answer for ${this.url}: ${name}: ${message}`,
+      "check the s3 extension: fuseml extension get; its endpoint and its credentials",
+    );
   }
 }

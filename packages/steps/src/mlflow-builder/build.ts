@@ -1,8 +1,8 @@
-import { EnvironmentStore } from "@fuseml/environments/store";
 import { ToolFailure } from "@fuseml/environments/command";
+import { EnvironmentStore } from "@fuseml/environments/store";
 import { readProject } from "../mlflow-project/project-file.ts";
 import { projectRequirements } from "../mlflow-project/requirements.ts";
-import { type StepContext, StepError, flagParameter, parameter, writeOutput } from "../step/context.ts";
+import { flagParameter, parameter, type StepContext, StepError, writeOutput } from "../step/context.ts";
 
 /** The registry name of environments of this machine. */
 const hostRegistry = "fuseml.local";
@@ -31,7 +31,10 @@ export function builderParameters(context: StepContext): BuilderParameters {
   }
   const repository = parameter(context, "repository") ?? "mlflow/trainer";
   if (!/^[a-z0-9]+([._/-][a-z0-9]+)*$/.test(repository)) {
-    throw new StepError(`parameter "repository" is "${repository}", which is not a repository name`, "use lower case letters, digits, -, _, . and /");
+    throw new StepError(
+      `parameter "repository" is "${repository}", which is not a repository name`,
+      "use lower case letters, digits, -, _, . and /",
+    );
   }
   return { repository, verbose: flagParameter(context, "verbose"), strict: flagParameter(context, "strict") };
 }
@@ -42,22 +45,33 @@ export async function buildEnvironment(context: StepContext): Promise<void> {
   const { repository, verbose, strict } = builderParameters(context);
   const project = readProject(workingDirectory);
   if (Object.keys(project.entryPoints).length === 0) {
-    throw new StepError(`${project.file} has no entry points`, "add at least: entry_points: {main: {command: python train.py}}");
+    throw new StepError(
+      `${project.file} has no entry points`,
+      "add at least: entry_points: {main: {command: python train.py}}",
+    );
   }
   const { request, from, warnings } = projectRequirements(project, workingDirectory, { strict });
   for (const warning of warnings) say(`WARNING: ${warning}`);
   say(`requirements from ${from}: ${request.requirements.join(", ") || "(a conda environment)"}`);
   const directory = env.FUSEML_ENVIRONMENTS_DIR;
-  if (!directory) throw new StepError("FUSEML_ENVIRONMENTS_DIR is not set", "this program is run by FuseML's host agent");
+  if (!directory)
+    throw new StepError("FUSEML_ENVIRONMENTS_DIR is not set", "this program is run by FuseML's host agent");
   const store = new EnvironmentStore(directory, env.FUSEML_TOOLS_DIR ?? directory);
   try {
     const { environment, made } = await store.ensure(request, { strict, say: verbose ? say : progress(say) });
     for (const warning of environment.warnings) if (!made) say(`WARNING: ${warning}`);
-    say(made ? `environment ${environment.fingerprint} made (Python ${environment.python})` : `environment ${environment.fingerprint} is there: the requirements did not change`);
+    say(
+      made
+        ? `environment ${environment.fingerprint} made (Python ${environment.python})`
+        : `environment ${environment.fingerprint} is there: the requirements did not change`,
+    );
     writeOutput(context, "image", `${hostRegistry}/${repository}:${environment.fingerprint}`);
   } catch (error) {
     if (!(error instanceof ToolFailure)) throw error;
-    throw new StepError(`the requirements of ${from} could not be installed:\n${error.output}`, "correct the requirements and push again; nothing half-made was kept");
+    throw new StepError(
+      `the requirements of ${from} could not be installed:\n${error.output}`,
+      "correct the requirements and push again; nothing half-made was kept",
+    );
   }
 }
 

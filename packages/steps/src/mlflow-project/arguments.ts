@@ -15,11 +15,18 @@ export function selectEntryPoint(project: MlflowProject, name: string): EntryPoi
  * @throws StepError
  */
 export function parseArguments(text: string): Record<string, string> {
-  const parts = text.trim().split(/[,\s]+(?=[A-Za-z_][\w-]*=)/).filter(Boolean);
+  const parts = text
+    .trim()
+    .split(/[,\s]+(?=[A-Za-z_][\w-]*=)/)
+    .filter(Boolean);
   return Object.fromEntries(
     parts.map((part) => {
       const match = /^([A-Za-z_][\w-]*)=(.*)$/s.exec(part.trim());
-      if (!match?.[1]) throw new StepError(`mlflow_entrypoint_args: "${part}" is not name=value`, "write for example: epochs=2,batch_size=64");
+      if (!match?.[1])
+        throw new StepError(
+          `mlflow_entrypoint_args: "${part}" is not name=value`,
+          "write for example: epochs=2,batch_size=64",
+        );
       return [match[1], unquote((match[2] ?? "").replace(/,$/, ""))];
     }),
   );
@@ -40,7 +47,10 @@ export function callArguments(
   const known = Object.keys(entryPoint.parameters);
   const unknown = Object.keys(explicit).find((argument) => !known.includes(argument));
   if (unknown !== undefined) {
-    throw new StepError(`entry point "${name}" has no parameter "${unknown}"`, suggest(unknown, known, "its parameters"));
+    throw new StepError(
+      `entry point "${name}" has no parameter "${unknown}"`,
+      suggest(unknown, known, "its parameters"),
+    );
   }
   const chosen: Record<string, string> = {};
   for (const [parameter, declared] of Object.entries(entryPoint.parameters)) {
@@ -59,6 +69,11 @@ export function callArguments(
 }
 
 function checkType(name: string, { type }: Parameter, value: string): void {
-  const isRight = type === "float" ? value.trim() !== "" && Number.isFinite(Number(value)) : type === "int" ? /^[+-]?\d+$/.test(value.trim()) : true;
+  const isRight =
+    type === "float"
+      ? value.trim() !== "" && Number.isFinite(Number(value))
+      : type === "int"
+        ? /^[+-]?\d+$/.test(value.trim())
+        : true;
   if (!isRight) throw new StepError(`parameter "${name}" is of type ${type}, and "${value}" is not`);
 }

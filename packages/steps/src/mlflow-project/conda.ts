@@ -27,7 +27,7 @@ const renamed: Readonly<Record<string, string>> = {
   "tensorflow-mkl": "tensorflow",
   "tensorflow-gpu": "tensorflow",
   ruamel_yaml: "ruamel.yaml",
-  "typing_extensions": "typing-extensions",
+  typing_extensions: "typing-extensions",
 };
 
 /** What is no Python package: compilers, runtimes of other languages, system and GPU libraries. */
@@ -49,7 +49,8 @@ export function translateConda(text: string, file: string): CondaTranslation {
     throw new StepError(`${file}: ${(error as Error).message}`);
   }
   const dependencies = (raw as { dependencies?: unknown } | null)?.dependencies;
-  if (!Array.isArray(dependencies)) throw new StepError(`${file} lists no dependencies`, "a conda environment has a list named dependencies");
+  if (!Array.isArray(dependencies))
+    throw new StepError(`${file} lists no dependencies`, "a conda environment has a list named dependencies");
   let python: string | undefined;
   const requirements: string[] = [];
   const untranslatable: string[] = [];
@@ -59,7 +60,11 @@ export function translateConda(text: string, file: string): CondaTranslation {
       for (const line of (entry as { pip: unknown[] | null }).pip ?? []) requirements.push(String(line));
       continue;
     }
-    if (typeof entry !== "string") throw new StepError(`${file}: ${JSON.stringify(entry)} is not a dependency`, "write name=version, or a pip: list");
+    if (typeof entry !== "string")
+      throw new StepError(
+        `${file}: ${JSON.stringify(entry)} is not a dependency`,
+        "write name=version, or a pip: list",
+      );
     const { name, version, build } = splitSpec(entry);
     if (build) notes.push(`${entry}: the build "${build}" has no meaning for pip and is left out`);
     if (name === "python") python = pythonVersion(version);
@@ -72,7 +77,10 @@ export function translateConda(text: string, file: string): CondaTranslation {
 
 /** `channel::name=1.2=build`, `name >=1,<2`, `name==1.2`. */
 function splitSpec(text: string): { name: string; version: string; build: string | undefined } {
-  const plain = text.replace(/^[^\s]*::/, "").replace(/\s+#.*$/, "").trim();
+  const plain = text
+    .replace(/^[^\s]*::/, "")
+    .replace(/\s+#.*$/, "")
+    .trim();
   const match = /^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?\s*(.*)$/.exec(plain);
   const [, name = plain, rest = ""] = match ?? [];
   const built = /^=?\s*([^=<>!~,|\s]+)=([^=]+)$/.exec(rest);
@@ -91,6 +99,9 @@ function pipVersion(version: string): string {
 }
 
 function pythonVersion(version: string): string | undefined {
-  const text = version.replaceAll(" ", "").replace(/^={1,2}/, "").replace(/\.?\*$/, "");
+  const text = version
+    .replaceAll(" ", "")
+    .replace(/^={1,2}/, "")
+    .replace(/\.?\*$/, "");
   return text === "" ? undefined : text;
 }

@@ -51,7 +51,8 @@ export function parseProject(text: string, file: string, exists: (name: string) 
   const [error] = document.errors;
   if (error) throw new StepError(`${file}: ${error.message}`, "check the indentation around this line");
   const raw: unknown = document.toJS();
-  if (!isMapping(raw)) throw new StepError(`${file} is not a mapping`, "it holds name, entry_points and an environment");
+  if (!isMapping(raw))
+    throw new StepError(`${file} is not a mapping`, "it holds name, entry_points and an environment");
   return {
     file,
     name: typeof raw.name === "string" ? raw.name : "",
@@ -61,7 +62,8 @@ export function parseProject(text: string, file: string, exists: (name: string) 
 }
 
 type Mapping = Readonly<Record<string, unknown>>;
-const isMapping = (value: unknown): value is Mapping => typeof value === "object" && value !== null && !Array.isArray(value);
+const isMapping = (value: unknown): value is Mapping =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 function environmentSource(raw: Mapping, file: string, exists: (name: string) => boolean): EnvironmentSource {
   if (raw.docker_env !== undefined) return { kind: "docker_env" };
@@ -70,7 +72,11 @@ function environmentSource(raw: Mapping, file: string, exists: (name: string) =>
     if (value === undefined || value === null) continue;
     if (isMapping(value)) return { kind, inline: value };
     if (typeof value !== "string") throw new StepError(`${file}: ${kind} must be a file name or a mapping`);
-    if (!exists(value)) throw new StepError(`${file}: ${kind} names the file ${value}, which is not in the codeset`, "correct the name, or add the file");
+    if (!exists(value))
+      throw new StepError(
+        `${file}: ${kind} names the file ${value}, which is not in the codeset`,
+        "correct the name, or add the file",
+      );
     return { kind, file: value };
   }
   return { kind: "none" };
@@ -81,9 +87,18 @@ function entryPoints(raw: unknown, file: string): Record<string, EntryPoint> {
   if (!isMapping(raw)) throw new StepError(`${file}: entry_points must be a mapping of names to commands`);
   return Object.fromEntries(
     Object.entries(raw).map(([name, value]) => {
-      if (!isMapping(value) || typeof value.command !== "string") throw new StepError(`${file}: entry point "${name}" has no command`);
+      if (!isMapping(value) || typeof value.command !== "string")
+        throw new StepError(`${file}: entry point "${name}" has no command`);
       const parameters = isMapping(value.parameters) ? value.parameters : {};
-      return [name, { command: value.command, parameters: Object.fromEntries(Object.entries(parameters).map(([key, of]) => [key, parameterOf(of, `${file}: parameter "${key}"`)])) }];
+      return [
+        name,
+        {
+          command: value.command,
+          parameters: Object.fromEntries(
+            Object.entries(parameters).map(([key, of]) => [key, parameterOf(of, `${file}: parameter "${key}"`)]),
+          ),
+        },
+      ];
     }),
   );
 }
@@ -103,7 +118,10 @@ function parameterOf(raw: unknown, where: string): Parameter {
   }
   if (typeof raw === "number") return { type: Number.isInteger(raw) ? "int" : "float", default: raw };
   if (typeof raw === "boolean") return { type: "string", default: raw };
-  if (typeof raw === "string") return parameterTypes.includes(raw as ParameterType) ? { type: raw as ParameterType } : { type: "string", default: raw };
+  if (typeof raw === "string")
+    return parameterTypes.includes(raw as ParameterType)
+      ? { type: raw as ParameterType }
+      : { type: "string", default: raw };
   throw new StepError(`${where} must be a type, a default or a mapping of both`);
 }
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
-import { onPath } from "@fuseml/environments/uv";
 import type { EnvironmentRequest } from "@fuseml/environments/store";
+import { onPath } from "@fuseml/environments/uv";
 import { parse } from "yaml";
 import { StepError } from "../step/context.ts";
 import { translateConda } from "./conda.ts";
@@ -24,7 +24,11 @@ const pythonEnvFiles = ["python_env.yaml", "python_env.yml"];
  * @param path where conda-compatible tools are looked for
  * @throws StepError; with `strict` also for what would be a warning
  */
-export function projectRequirements(project: MlflowProject, directory: string, options: { strict: boolean; path?: string }): ProjectRequirements {
+export function projectRequirements(
+  project: MlflowProject,
+  directory: string,
+  options: { strict: boolean; path?: string },
+): ProjectRequirements {
   const { environment } = project;
   if (environment.kind === "docker_env") {
     throw new StepError(
@@ -35,33 +39,53 @@ export function projectRequirements(project: MlflowProject, directory: string, o
   if (environment.kind === "none") return undeclared(project, directory, options);
   const of = "file" in environment ? environment.file : `${environment.kind} in ${project.file}`;
   const text = "file" in environment ? readFileSync(join(directory, environment.file), "utf8") : undefined;
-  if (environment.kind === "conda_env") return fromConda(text ?? JSON.stringify("inline" in environment ? environment.inline : {}), of, directory, options);
+  if (environment.kind === "conda_env")
+    return fromConda(text ?? JSON.stringify("inline" in environment ? environment.inline : {}), of, directory, options);
   const raw: unknown = text === undefined ? ("inline" in environment ? environment.inline : {}) : readYaml(text, of);
   return fromPythonEnv(raw, of, directory);
 }
 
 /** A project that names no environment: the files that the seeds know, conda's first. */
-function undeclared(project: MlflowProject, directory: string, options: { strict: boolean; path?: string }): ProjectRequirements {
+function undeclared(
+  project: MlflowProject,
+  directory: string,
+  options: { strict: boolean; path?: string },
+): ProjectRequirements {
   const found = (names: readonly string[]) => names.find((name) => existsSync(join(directory, name)));
   const conda = found(condaFiles);
   if (conda) return fromConda(readFileSync(join(directory, conda), "utf8"), conda, directory, options);
   const pythonEnv = found(pythonEnvFiles);
-  if (pythonEnv) return fromPythonEnv(readYaml(readFileSync(join(directory, pythonEnv), "utf8"), pythonEnv), pythonEnv, directory);
+  if (pythonEnv)
+    return fromPythonEnv(readYaml(readFileSync(join(directory, pythonEnv), "utf8"), pythonEnv), pythonEnv, directory);
   const listed = found(["requirements.txt"]);
   if (listed) return finish(readLines(join(directory, listed)), undefined, listed, directory, []);
-  return finish([], undefined, project.file, directory, ["the codeset names no requirements (conda.yaml, python_env.yaml or requirements.txt): only MLflow is installed"]);
+  return finish([], undefined, project.file, directory, [
+    "the codeset names no requirements (conda.yaml, python_env.yaml or requirements.txt): only MLflow is installed",
+  ]);
 }
 
-function fromConda(text: string, of: string, directory: string, { strict, path }: { strict: boolean; path?: string }): ProjectRequirements {
+function fromConda(
+  text: string,
+  of: string,
+  directory: string,
+  { strict, path }: { strict: boolean; path?: string },
+): ProjectRequirements {
   const tool = condaTools.map((name) => onPath(name, path)).find((candidate) => candidate !== undefined);
   if (tool) {
     const withMlflow = withMlflowInConda(text, of);
     return { request: { requirements: [], conda: { tool, file: of, text: withMlflow } }, from: of, warnings: [] };
   }
   const { python, requirements, untranslatable, notes } = translateConda(text, of);
-  const warnings = [`no conda-compatible tool on PATH: ${of} is translated for pip`, ...notes, ...untranslatable.map((why) => `${why}; it is left out`)];
+  const warnings = [
+    `no conda-compatible tool on PATH: ${of} is translated for pip`,
+    ...notes,
+    ...untranslatable.map((why) => `${why}; it is left out`),
+  ];
   if (strict && untranslatable.length > 0) {
-    throw new StepError(`${of} asks for what pip cannot give: ${untranslatable.join("; ")}`, "install micromamba, mamba or conda, remove these packages, or set strict to false");
+    throw new StepError(
+      `${of} asks for what pip cannot give: ${untranslatable.join("; ")}`,
+      "install micromamba, mamba or conda, remove these packages, or set strict to false",
+    );
   }
   return finish(requirements, python, of, directory, warnings);
 }
@@ -70,34 +94,65 @@ function fromConda(text: string, of: string, directory: string, { strict, path }
 export function withMlflowInConda(text: string, of: string): string {
   const raw = readYaml(text, of) as { dependencies?: unknown[] };
   const dependencies = Array.isArray(raw.dependencies) ? raw.dependencies : [];
-  const pip = dependencies.flatMap((entry) => (typeof entry === "object" && entry !== null && "pip" in entry ? ((entry as { pip: string[] }).pip ?? []) : []));
+  const pip = dependencies.flatMap((entry) =>
+    typeof entry === "object" && entry !== null && "pip" in entry ? ((entry as { pip: string[] }).pip ?? []) : [],
+  );
   const plain = dependencies.filter((entry) => typeof entry === "string");
   const has = (name: string) => [...pip, ...plain].some((entry) => requirementName(String(entry)) === name);
   const added = ["mlflow", "boto3"].filter((name) => !has(name));
-  return JSON.stringify({ ...raw, dependencies: [...plain, ...(plain.some((entry) => requirementName(entry) === "pip") ? [] : ["pip"]), { pip: [...pip, ...added] }] });
+  return JSON.stringify({
+    ...raw,
+    dependencies: [
+      ...plain,
+      ...(plain.some((entry) => requirementName(entry) === "pip") ? [] : ["pip"]),
+      { pip: [...pip, ...added] },
+    ],
+  });
 }
 
 function fromPythonEnv(raw: unknown, of: string, directory: string): ProjectRequirements {
-  const { python, build_dependencies: build = [], dependencies = [] } = (raw ?? {}) as { python?: unknown; build_dependencies?: unknown; dependencies?: unknown };
-  if (!Array.isArray(build) || !Array.isArray(dependencies)) throw new StepError(`${of}: dependencies and build_dependencies must be lists`);
+  const {
+    python,
+    build_dependencies: build = [],
+    dependencies = [],
+  } = (raw ?? {}) as { python?: unknown; build_dependencies?: unknown; dependencies?: unknown };
+  if (!Array.isArray(build) || !Array.isArray(dependencies))
+    throw new StepError(`${of}: dependencies and build_dependencies must be lists`);
   // YAML reads 3.10 as the number 3.1
-  if (typeof python === "number") throw new StepError(`${of}: python is ${python}, a number`, `write it in quotes: python: "${python}"`);
+  if (typeof python === "number")
+    throw new StepError(`${of}: python is ${python}, a number`, `write it in quotes: python: "${python}"`);
   // pip itself is uv's business
   const lines = [...build, ...dependencies].map(String).filter((line) => requirementName(line) !== "pip");
   return finish(lines, typeof python === "string" ? python : undefined, of, directory, []);
 }
 
-function finish(lines: readonly string[], python: string | undefined, from: string, directory: string, warnings: readonly string[]): ProjectRequirements {
+function finish(
+  lines: readonly string[],
+  python: string | undefined,
+  from: string,
+  directory: string,
+  warnings: readonly string[],
+): ProjectRequirements {
   const files: Record<string, string> = {};
   const all = follow(lines, directory, dirname(from), files, 0);
   const names = new Set(all.map(requirementName));
   // `mlflow run` is in the full package; boto3 is how MLflow reaches an S3 store
   const added = ["mlflow", "boto3"].filter((name) => !names.has(name));
-  return { request: { ...(python ? { python } : {}), requirements: [...all, ...added], files, directory }, from, warnings };
+  return {
+    request: { ...(python ? { python } : {}), requirements: [...all, ...added], files, directory },
+    from,
+    warnings,
+  };
 }
 
 /** Lines with the files that they include (`-r`) put in their place; local packages and constraints count by content. */
-function follow(lines: readonly string[], root: string, base: string, files: Record<string, string>, depth: number): string[] {
+function follow(
+  lines: readonly string[],
+  root: string,
+  base: string,
+  files: Record<string, string>,
+  depth: number,
+): string[] {
   if (depth > 10) throw new StepError("requirements files include each other without end");
   return lines.flatMap((line) => {
     const plain = line.replace(/\s+#.*$/, "").trim();
@@ -126,8 +181,10 @@ function follow(lines: readonly string[], root: string, base: string, files: Rec
 
 function inside(root: string, relative: string, line: string): string {
   const path = normalize(join(root, relative));
-  if (path !== normalize(root) && !path.startsWith(normalize(`${root}/`))) throw new StepError(`the requirement "${line}" leads out of the codeset`);
-  if (!existsSync(path)) throw new StepError(`the requirement "${line}" names ${relative}, which is not in the codeset`);
+  if (path !== normalize(root) && !path.startsWith(normalize(`${root}/`)))
+    throw new StepError(`the requirement "${line}" leads out of the codeset`);
+  if (!existsSync(path))
+    throw new StepError(`the requirement "${line}" names ${relative}, which is not in the codeset`);
   return path;
 }
 
@@ -156,4 +213,5 @@ function readYaml(text: string, of: string): unknown {
 }
 
 /** `MLflow[extras]>=2 ; python_version…` is `mlflow`. */
-export const requirementName = (line: string): string => (/^[A-Za-z0-9][A-Za-z0-9._-]*/.exec(line.trim())?.[0] ?? "").toLowerCase().replaceAll(/[._]/g, "-");
+export const requirementName = (line: string): string =>
+  (/^[A-Za-z0-9][A-Za-z0-9._-]*/.exec(line.trim())?.[0] ?? "").toLowerCase().replaceAll(/[._]/g, "-");

@@ -13,7 +13,10 @@ export type ProjectRun = {
   readonly mlflow_version: string;
 };
 
-export type FoundArtifact = { readonly url: string; /** MLflow's id of the model, or of the run. */ readonly version: string };
+export type FoundArtifact = {
+  readonly url: string /** MLflow's id of the model, or of the run. */;
+  readonly version: string;
+};
 
 /**
  * Where the artifact is that the step returns. MLflow 3 keeps logged models outside the run's artifact directory, so a
@@ -28,12 +31,18 @@ export function locateArtifact(run: ProjectRun, asked: string | undefined): Foun
   const inModel = run.models.findLast((model) => model.name === top);
   if (inModel && path !== top) return { url: `${inModel.location}${path.slice(top.length)}`, version: inModel.id };
   if (path === "") return { url: run.artifact_uri, version: run.run_id };
-  if (run.artifacts.some((artifact) => artifact.path === top)) return { url: `${run.artifact_uri}/${path}`, version: run.run_id };
+  if (run.artifacts.some((artifact) => artifact.path === top))
+    return { url: `${run.artifact_uri}/${path}`, version: run.run_id };
   const [only, another] = run.models;
   if (asked === undefined && only && !another) return { url: only.location, version: only.id };
-  const logged = [...run.models.map((model) => `model ${model.name}`), ...run.artifacts.map((artifact) => artifact.path)];
+  const logged = [
+    ...run.models.map((model) => `model ${model.name}`),
+    ...run.artifacts.map((artifact) => artifact.path),
+  ];
   throw new StepError(
     `the MLflow run ${run.run_id} has logged nothing at "${path}"`,
-    logged.length > 0 ? `it has logged: ${logged.join(", ")}; set mlflow_artifact_path` : "the training script must log a model, for example: mlflow.sklearn.log_model(model, name=\"model\")",
+    logged.length > 0
+      ? `it has logged: ${logged.join(", ")}; set mlflow_artifact_path`
+      : 'the training script must log a model, for example: mlflow.sklearn.log_model(model, name="model")',
   );
 }

@@ -27,7 +27,12 @@ export type HostAgentParts = {
   readonly graceMs: number;
 };
 
-type Work = { readonly driver: SegmentDriver; readonly events: StepEvent[]; over: boolean; readonly waiting: Set<() => void> };
+type Work = {
+  readonly driver: SegmentDriver;
+  readonly events: StepEvent[];
+  over: boolean;
+  readonly waiting: Set<() => void>;
+};
 
 /** Runs segments as processes of this machine: the embedded default, for which nothing has to be installed. */
 export class HostAgent implements WorkloadAgent {
@@ -99,7 +104,11 @@ export class HostAgent implements WorkloadAgent {
     await this.work.get(segmentId)?.driver.halt("cancel");
   }
 
-  async *logs(segmentId: string, step: string, options: { from: number; follow: boolean; signal: AbortSignal }): AsyncIterable<LogChunk> {
+  async *logs(
+    segmentId: string,
+    step: string,
+    options: { from: number; follow: boolean; signal: AbortSignal },
+  ): AsyncIterable<LogChunk> {
     const directory = join(this.directoryOf(segmentId), step);
     const log = join(directory, files.log);
     let offset = options.from;
@@ -144,8 +153,11 @@ function readFrom(path: string, offset: number): string {
   }
 }
 
-const passed = /^(PATH|HOME|USER|LANG|LC_.*|TZ|TMPDIR|SSL_CERT_.*|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NODE_EXTRA_CA_CERTS|PIP_.*|UV_.*|.*_PROXY|.*_proxy|FUSEML_PYTHON|FUSEML_UV)$/;
+const passed =
+  /^(PATH|HOME|USER|LANG|LC_.*|TZ|TMPDIR|SSL_CERT_.*|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NODE_EXTRA_CA_CERTS|PIP_.*|UV_.*|.*_PROXY|.*_proxy|FUSEML_PYTHON|FUSEML_UV)$/;
 
 /** Of the server's environment a step gets only this: the server's own secrets are not among it. */
 export const hostEnvironment = (env: NodeJS.ProcessEnv): Record<string, string> =>
-  Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && passed.test(entry[0])));
+  Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && passed.test(entry[0])),
+  );

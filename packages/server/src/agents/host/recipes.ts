@@ -57,7 +57,8 @@ export class HostRecipes {
     const { mtimeMs } = statSync(file);
     if (this.read.at !== mtimeMs) {
       const parsed = recipeFile.safeParse(parse(readFileSync(file, "utf8")));
-      if (!parsed.success) throw failure("server.configuration", { name: file, reason: parsed.error.issues[0]?.message ?? "not valid" });
+      if (!parsed.success)
+        throw failure("server.configuration", { name: file, reason: parsed.error.issues[0]?.message ?? "not valid" });
       this.read = { at: mtimeMs, recipes: parsed.data.recipes };
     }
     return this.read.recipes;
@@ -65,12 +66,19 @@ export class HostRecipes {
 }
 
 const matches = (pattern: string, image: string): boolean =>
-  new RegExp(`^${pattern.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&")).join(".*")}$`).test(image);
+  new RegExp(
+    `^${pattern
+      .split("*")
+      .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"))
+      .join(".*")}$`,
+  ).test(image);
 
 /** `host:5000/a/b:tag` as repository and tag. A digest counts as a tag. */
 export function splitImage(image: string): { repository: string; tag: string } {
   const at = image.indexOf("@");
   if (at > 0) return { repository: image.slice(0, at), tag: image.slice(at + 1) };
   const colon = image.lastIndexOf(":");
-  return colon > image.lastIndexOf("/") ? { repository: image.slice(0, colon), tag: image.slice(colon + 1) } : { repository: image, tag: "latest" };
+  return colon > image.lastIndexOf("/")
+    ? { repository: image.slice(0, colon), tag: image.slice(colon + 1) }
+    : { repository: image, tag: "latest" };
 }

@@ -1,19 +1,26 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { failure, type FuseError } from "@fuseml/core/errors";
+import { type FuseError, failure } from "@fuseml/core/errors";
 import { redactor } from "@fuseml/core/redact";
 import { completeStep, type Segment } from "@fuseml/core/run/plan";
 import type { StepSpec } from "@fuseml/core/run/spec";
 import type { Outputs, RunError, StepEvent } from "@fuseml/core/run/state";
-import { asDiskFull, writeAtomically } from "../../platform/files/atomic.ts";
 import { instant } from "../../platform/clock.ts";
+import { asDiskFull, writeAtomically } from "../../platform/files/atomic.ts";
 import { outputLimitBytes, type SegmentContext } from "../../runs/workload-agent.ts";
 import type { HostAgentParts } from "./agent.ts";
 import { LogPump, tailOf } from "./step-log.ts";
 import { type ProcessEnd, StepProcess } from "./step-process.ts";
 
 /** What is in the directory of a step. */
-export const files = { outcome: "outcome.json", raw: "raw.log", log: "log", results: "results", work: "work", cancelled: "cancelled" } as const;
+export const files = {
+  outcome: "outcome.json",
+  raw: "raw.log",
+  log: "log",
+  results: "results",
+  work: "work",
+  cancelled: "cancelled",
+} as const;
 
 const attempt = 1;
 
@@ -28,7 +35,13 @@ export class SegmentDriver {
   private current: StepProcess | undefined;
   private stop: "cancel" | "shutdown" | undefined;
 
-  constructor(segment: Segment, context: SegmentContext, directory: string, parts: HostAgentParts, emit: (event: StepEvent) => void) {
+  constructor(
+    segment: Segment,
+    context: SegmentContext,
+    directory: string,
+    parts: HostAgentParts,
+    emit: (event: StepEvent) => void,
+  ) {
     this.segment = segment;
     this.context = context;
     this.directory = directory;
@@ -92,7 +105,10 @@ export class SegmentDriver {
       pump?.finish();
       if (this.stop) return this.interrupted(directory);
       const known = asDiskFull(error, directory) as Partial<FuseError> & Error;
-      const cause = known.code && known.hint !== undefined ? known : failure("step.not-started", { step: step.name, reason: mask(known.message) }, { cause: error });
+      const cause =
+        known.code && known.hint !== undefined
+          ? known
+          : failure("step.not-started", { step: step.name, reason: mask(known.message) }, { cause: error });
       return this.record(directory, this.failed(step, cause, directory));
     } finally {
       rmSync(join(directory, files.work), { recursive: true, force: true });
@@ -163,7 +179,8 @@ export class SegmentDriver {
     const outputs: Record<string, string> = {};
     for (const output of step.outputs) {
       const file = join(directory, files.results, output);
-      if (!existsSync(file)) return this.failed(step, failure("step.output-missing", { step: step.name, output }), directory, 0);
+      if (!existsSync(file))
+        return this.failed(step, failure("step.output-missing", { step: step.name, output }), directory, 0);
       const { size } = statSync(file);
       if (size > outputLimitBytes) {
         const error = failure("step.output-too-large", { step: step.name, output, size, limit: outputLimitBytes });
@@ -198,5 +215,13 @@ function markOrigin(directory: string, address: { project: string; name: string 
   if (existsSync(join(directory, ".git", "info"))) writeFileSync(exclude, ".fuseml/\n", { flag: "a" });
 }
 
-const signalNames: Readonly<Record<number, string>> = { 1: "SIGHUP", 2: "SIGINT", 6: "SIGABRT", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM" };
+const signalNames: Readonly<Record<number, string>> = {
+  1: "SIGHUP",
+  2: "SIGINT",
+  6: "SIGABRT",
+  9: "SIGKILL",
+  11: "SIGSEGV",
+  13: "SIGPIPE",
+  15: "SIGTERM",
+};
 const signalName = (number: number): string => signalNames[number] ?? `signal ${number}`;

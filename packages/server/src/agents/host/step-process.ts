@@ -28,7 +28,10 @@ export class StepProcess {
   }
 
   /** Starts the command; both outputs go to `log`. @throws when the system refuses */
-  static start(directory: string, start: { command: readonly string[]; cwd: string; env: Record<string, string>; log: string }): Promise<StepProcess> {
+  static start(
+    directory: string,
+    start: { command: readonly string[]; cwd: string; env: Record<string, string>; log: string },
+  ): Promise<StepProcess> {
     const log = openSync(start.log, "a", 0o600);
     const child = spawn("/bin/sh", ["-c", wrapper, join(directory, exitFile), ...start.command], {
       cwd: start.cwd,

@@ -19,7 +19,11 @@ export class Hub {
    * Runs `read` now and after every notification, and yields what it returns until it says it is done.
    * A notification during `read` is not lost.
    */
-  async *follow<T>(subject: string, read: () => Promise<{ items: readonly T[]; done: boolean }>, signal: AbortSignal): AsyncIterable<T> {
+  async *follow<T>(
+    subject: string,
+    read: () => Promise<{ items: readonly T[]; done: boolean }>,
+    signal: AbortSignal,
+  ): AsyncIterable<T> {
     let pending = true;
     let wake: () => void = () => undefined;
     const stir = () => {

@@ -28,5 +28,7 @@ export function writeAtomically(path: string, contents: string | Uint8Array, mod
 export function asDiskFull(error: unknown, where: string): unknown {
   const code = (error as { code?: unknown; errcode?: unknown } | null)?.code;
   const sqliteFull = (error as { errcode?: unknown } | null)?.errcode === 13;
-  return code === "ENOSPC" || code === "EDQUOT" || sqliteFull ? failure("disk.full", { where }, { cause: error }) : error;
+  return code === "ENOSPC" || code === "EDQUOT" || sqliteFull
+    ? failure("disk.full", { where }, { cause: error })
+    : error;
 }

@@ -39,7 +39,8 @@ export function asFuseError(error: unknown): FuseError {
   const known = asDiskFull(error, "the data directory");
   if (known instanceof FuseError) return known;
   const framework = error as { statusCode?: number; message?: string };
-  if (framework.statusCode === 413) return failure("request.too-large", { limit: "the limit of this route" }, { cause: error });
+  if (framework.statusCode === 413)
+    return failure("request.too-large", { limit: "the limit of this route" }, { cause: error });
   if (framework.statusCode && framework.statusCode < 500) {
     return failure("request.invalid", { message: framework.message ?? "bad request" }, { cause: error });
   }

@@ -12,7 +12,11 @@ type In<S> = S extends z.ZodType ? z.input<S> : undefined;
 type Out<S> = S extends z.ZodType ? z.output<S> : undefined;
 
 /** A handler may give what it is not allowed to change. */
-type Frozen<T> = T extends readonly (infer Item)[] ? readonly Frozen<Item>[] : T extends object ? { readonly [K in keyof T]: Frozen<T[K]> } : T;
+type Frozen<T> = T extends readonly (infer Item)[]
+  ? readonly Frozen<Item>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Frozen<T[K]> }
+    : T;
 
 /** One server-sent event. `id` lets a client that lost the connection go on where it was. */
 export type ServerEvent = { readonly id?: string; readonly event: string; readonly data: unknown };
@@ -52,7 +56,11 @@ export type Route<
   readonly errors?: readonly string[];
   readonly handler: (
     context: RouteContext<P, Q, B>,
-  ) => S extends true ? AsyncIterable<ServerEvent> : R extends z.ZodType ? Promise<Frozen<z.input<R>>> | Frozen<z.input<R>> : Promise<void> | void;
+  ) => S extends true
+    ? AsyncIterable<ServerEvent>
+    : R extends z.ZodType
+      ? Promise<Frozen<z.input<R>>> | Frozen<z.input<R>>
+      : Promise<void> | void;
 };
 
 /** Gives the compiler the types of a route from its schemas. */
@@ -72,11 +80,13 @@ export type AnyRoute = Route<any, any, any, any, any>;
 export type Routes = Readonly<Record<string, AnyRoute>>;
 
 /** What a client sends for a route and what it gets. */
-export type RequestOf<T> = T extends Route<infer P, infer Q, infer B, infer _R, infer _S>
-  ? { readonly params: In<P>; readonly query: In<Q>; readonly body: In<B> }
-  : never;
-export type ReplyOf<T> = T extends Route<infer _P, infer _Q, infer _B, infer R, infer _S>
-  ? R extends z.ZodType
-    ? z.output<R>
-    : undefined
-  : never;
+export type RequestOf<T> =
+  T extends Route<infer P, infer Q, infer B, infer _R, infer _S>
+    ? { readonly params: In<P>; readonly query: In<Q>; readonly body: In<B> }
+    : never;
+export type ReplyOf<T> =
+  T extends Route<infer _P, infer _Q, infer _B, infer R, infer _S>
+    ? R extends z.ZodType
+      ? z.output<R>
+      : undefined
+    : never;

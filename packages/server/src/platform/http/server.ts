@@ -1,5 +1,11 @@
 import { failure } from "@fuseml/core/errors";
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from "fastify";
 import type { z } from "zod";
 import { asFuseError, sendProblem } from "./problem.ts";
 import type { Actor, AnyRoute, Routes } from "./route.ts";
@@ -22,18 +28,25 @@ export function httpServer(options: { logger: FastifyBaseLogger; requestId: () =
   });
   // upstream's client sends a JSON body with GET /extensions
   app.addHttpMethod("GET", { hasBody: true, overrideExisting: true });
-  const asText = (_request: FastifyRequest, body: string, done: (error: null, body: string) => void) => done(null, body);
+  const asText = (_request: FastifyRequest, body: string, done: (error: null, body: string) => void) =>
+    done(null, body);
   for (const type of ["application/yaml", "application/x-yaml", "text/yaml", "text/plain"]) {
     app.addContentTypeParser(type, { parseAs: "string" }, asText as never);
   }
   app.removeContentTypeParser("application/json");
   // server-side apply is sent as YAML; what a program sends is JSON, which is YAML
-  app.addContentTypeParser(["application/json", "application/apply-patch+yaml"], { parseAs: "string" }, ((_request: FastifyRequest, body: string, done: (error: Error | null, body?: unknown) => void) => {
+  app.addContentTypeParser(["application/json", "application/apply-patch+yaml"], { parseAs: "string" }, ((
+    _request: FastifyRequest,
+    body: string,
+    done: (error: Error | null, body?: unknown) => void,
+  ) => {
     if (body.trim() === "") return done(null, undefined);
     try {
       done(null, JSON.parse(body));
     } catch (error) {
-      done(failure("request.invalid", { message: `the body is not JSON: ${(error as Error).message}` }, { cause: error }));
+      done(
+        failure("request.invalid", { message: `the body is not JSON: ${(error as Error).message}` }, { cause: error }),
+      );
     }
   }) as never);
   app.setErrorHandler((error, request, reply) => {
@@ -61,7 +74,12 @@ export function addRoutes(app: FastifyInstance, routes: Routes, authenticate: Au
   }
 }
 
-async function answer(definition: AnyRoute, request: FastifyRequest, reply: FastifyReply, authenticate: Authenticate): Promise<unknown> {
+async function answer(
+  definition: AnyRoute,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  authenticate: Authenticate,
+): Promise<unknown> {
   const actor: Actor = definition.access === "anyone" ? { kind: "open" } : await authenticate(request);
   if (actor.kind === "run" && definition.access !== "run") {
     throw failure("auth.forbidden", { what: "the token of a run cannot do this" });
@@ -82,7 +100,10 @@ async function answer(definition: AnyRoute, request: FastifyRequest, reply: Fast
   }
   const value = await definition.handler(context);
   if (definition.reply === null) return reply.code(204).send();
-  return reply.code(definition.status ?? 200).header("content-type", "application/json; charset=utf-8").send(JSON.stringify(value));
+  return reply
+    .code(definition.status ?? 200)
+    .header("content-type", "application/json; charset=utf-8")
+    .send(JSON.stringify(value));
 }
 
 /** @throws `request.invalid`, naming the field */
@@ -92,6 +113,7 @@ function check(place: string, schema: z.ZodType | undefined, value: unknown): un
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const field = [place, ...(issue?.path ?? [])].map(String).join(".");
-  const unknown = issue?.code === "unrecognized_keys" ? `unknown field ${issue.keys.map((key) => `"${key}"`).join(", ")}` : undefined;
+  const unknown =
+    issue?.code === "unrecognized_keys" ? `unknown field ${issue.keys.map((key) => `"${key}"`).join(", ")}` : undefined;
   throw failure("request.invalid", { message: `${field}: ${unknown ?? issue?.message ?? "not valid"}` }, { field });
 }

@@ -8,7 +8,11 @@ const heartbeatMs = 15_000;
  * A source that fails before it yields anything is answered as a problem, so that `404` stays a `404`:
  * sources check what they were asked for and yield an opening event at once.
  */
-export async function sendEvents(reply: FastifyReply, source: AsyncIterable<ServerEvent>, signal: AbortSignal): Promise<void> {
+export async function sendEvents(
+  reply: FastifyReply,
+  source: AsyncIterable<ServerEvent>,
+  signal: AbortSignal,
+): Promise<void> {
   const iterator = source[Symbol.asyncIterator]();
   let next = await iterator.next();
   reply.hijack();
@@ -24,7 +28,9 @@ export async function sendEvents(reply: FastifyReply, source: AsyncIterable<Serv
       if (!reply.raw.write(format(next.value))) await drained(reply, signal);
     }
   } catch (error) {
-    reply.raw.write(format({ event: "error", data: { message: error instanceof Error ? error.message : String(error) } }));
+    reply.raw.write(
+      format({ event: "error", data: { message: error instanceof Error ? error.message : String(error) } }),
+    );
   } finally {
     clearInterval(heartbeat);
     reply.raw.end();

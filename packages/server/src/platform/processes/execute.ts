@@ -6,7 +6,9 @@ export class CommandFailure extends Error {
   readonly exitCode: number | null;
   readonly output: string;
   constructor(command: string, exitCode: number | null, output: string) {
-    super(`${command} ended with ${exitCode === null ? "a signal" : `exit code ${exitCode}`}: ${output.trim().split("\n").slice(-3).join(" / ")}`);
+    super(
+      `${command} ended with ${exitCode === null ? "a signal" : `exit code ${exitCode}`}: ${output.trim().split("\n").slice(-3).join(" / ")}`,
+    );
     this.exitCode = exitCode;
     this.output = output;
   }
@@ -16,7 +18,13 @@ export class CommandFailure extends Error {
 export async function execute(
   command: string,
   args: readonly string[],
-  options: { cwd?: string; env?: Record<string, string | undefined>; input?: string; onLine?: (line: string) => void; signal?: AbortSignal } = {},
+  options: {
+    cwd?: string;
+    env?: Record<string, string | undefined>;
+    input?: string;
+    onLine?: (line: string) => void;
+    signal?: AbortSignal;
+  } = {},
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, [...args], {
@@ -40,7 +48,8 @@ export async function execute(
     child.stdin.end(options.input ?? "");
     child.on("close", (code) => {
       if (code === 0) resolve(Buffer.concat(out).toString("utf8"));
-      else reject(new CommandFailure([command, ...args].slice(0, 4).join(" "), code, Buffer.concat(all).toString("utf8")));
+      else
+        reject(new CommandFailure([command, ...args].slice(0, 4).join(" "), code, Buffer.concat(all).toString("utf8")));
     });
   });
 }

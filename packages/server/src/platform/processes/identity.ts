@@ -2,7 +2,10 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
 /** A process that is not mistaken for another one that got its number later. */
-export type ProcessIdentity = { readonly pid: number; /** What the kernel says of its start; opaque. */ readonly startedAt: string };
+export type ProcessIdentity = {
+  readonly pid: number /** What the kernel says of its start; opaque. */;
+  readonly startedAt: string;
+};
 
 /** The identity of a living process, or nothing when there is none (a zombie counts as none). */
 export function identify(pid: number): ProcessIdentity | undefined {

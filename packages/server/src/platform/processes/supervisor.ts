@@ -61,7 +61,14 @@ export class Supervisor {
   async ensure(service: ServiceProcess, signal?: AbortSignal): Promise<void> {
     const known = this.entries.get(service.name);
     if (known && !known.stopping && known.identity && isAlive(known.identity)) return this.untilReady(known, signal);
-    const entry: Entry = { service, identity: this.leftRunning(service.name), child: undefined, stopping: false, restarts: 0, watch: undefined };
+    const entry: Entry = {
+      service,
+      identity: this.leftRunning(service.name),
+      child: undefined,
+      stopping: false,
+      restarts: 0,
+      watch: undefined,
+    };
     this.entries.set(service.name, entry);
     if (!entry.identity) this.start(entry);
     this.watch(entry);
@@ -141,7 +148,9 @@ export class Supervisor {
         throw new Error(`${service.name} ended while it started; its last words:\n${this.lastWords(service.name)}`);
       }
       if (performance.now() > deadline) {
-        throw new Error(`${service.name} did not answer at ${service.healthUrl} within ${service.readyWithinMs / 1000} s:\n${this.lastWords(service.name)}`);
+        throw new Error(
+          `${service.name} did not answer at ${service.healthUrl} within ${service.readyWithinMs / 1000} s:\n${this.lastWords(service.name)}`,
+        );
       }
       await pause(50);
     }

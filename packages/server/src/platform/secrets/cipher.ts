@@ -14,7 +14,10 @@ export type Cipher = { seal(plain: string): string; open(sealed: string): string
 /** @throws `server.configuration` when the key is not 32 bytes */
 export function cipher(key: Buffer): Cipher {
   if (key.length !== keyBytes) {
-    throw failure("server.configuration", { name: "FUSEML_SECRET_KEY", reason: `the key must be ${keyBytes} bytes, base64` });
+    throw failure("server.configuration", {
+      name: "FUSEML_SECRET_KEY",
+      reason: `the key must be ${keyBytes} bytes, base64`,
+    });
   }
   return {
     seal: (plain) => {

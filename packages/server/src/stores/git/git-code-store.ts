@@ -18,7 +18,8 @@ export const gitEnvironment = {
   GIT_COMMITTER_EMAIL: "fuseml@localhost",
 };
 
-const git = (args: readonly string[], cwd?: string): Promise<string> => execute("git", args, { ...(cwd ? { cwd } : {}), env: gitEnvironment });
+const git = (args: readonly string[], cwd?: string): Promise<string> =>
+  execute("git", args, { ...(cwd ? { cwd } : {}), env: gitEnvironment });
 
 /** Code in bare git repositories in one directory: `<root>/<project>/<name>.git`. */
 export class GitCodeStore implements CodeStore {
@@ -59,7 +60,9 @@ export class GitCodeStore implements CodeStore {
   async resolve(project: string, name: string, ref = `refs/heads/${defaultBranch}`): Promise<string | undefined> {
     if (ref.startsWith("-") || ref.includes("..")) return undefined;
     try {
-      return (await git(["rev-parse", "--verify", "--quiet", `${ref}^{commit}`], this.directoryOf(project, name))).trim();
+      return (
+        await git(["rev-parse", "--verify", "--quiet", `${ref}^{commit}`], this.directoryOf(project, name))
+      ).trim();
     } catch (error) {
       if (error instanceof CommandFailure) return undefined;
       throw error;
@@ -68,7 +71,10 @@ export class GitCodeStore implements CodeStore {
 
   async commits(project: string, name: string, limit: number) {
     const format = ["%H", "%s", "%an <%ae>", "%cI"].join("%x00");
-    const out = await git(["log", "--all", "--topo-order", `--max-count=${limit}`, `--format=${format}`], this.directoryOf(project, name));
+    const out = await git(
+      ["log", "--all", "--topo-order", `--max-count=${limit}`, `--format=${format}`],
+      this.directoryOf(project, name),
+    );
     return out
       .split("\n")
       .filter(Boolean)

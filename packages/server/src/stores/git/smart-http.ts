@@ -15,7 +15,10 @@ export type GitHttpParts = {
   readonly pushed: (project: string, name: string) => Promise<void>;
 };
 
-type GitRequest = FastifyRequest<{ Params: { project: string; repository: string; "*": string }; Querystring: { service?: string } }>;
+type GitRequest = FastifyRequest<{
+  Params: { project: string; repository: string; "*": string };
+  Querystring: { service?: string };
+}>;
 
 /** Git's smart HTTP protocol, by git's own `http-backend`: clone, fetch, push, protocol v2. */
 export async function gitHttp(app: FastifyInstance, parts: GitHttpParts): Promise<void> {

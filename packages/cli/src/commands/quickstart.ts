@@ -1,0 +1,178 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Client } from "@fuseml/client/client";
+import { FuseError, failure } from "@fuseml/core/errors";
+import type { Command } from "commander";
+import pc from "picocolors";
+import { followRun } from "../follow-run.ts";
+import { pushSnapshot } from "../git.ts";
+import type { Terminal } from "../output.ts";
+import { Progress } from "../progress.ts";
+import { dataDirectory, startServer, stopServer } from "../server-process.ts";
+import { action, withExample } from "../session.ts";
+import { writeSettings } from "../settings.ts";
+import { ensureCodeset, waitForRunsOf } from "./codeset.ts";
+import { installBundle } from "./extension.ts";
+
+const examples = fileURLToPath(new URL("../../../../examples/", import.meta.url));
+const project = "workspace";
+const codeset = "wines";
+const workflow = "mlflow-e2e";
+
+export function addQuickstartCommand(program: Command): void {
+  withExample(
+    program
+      .command("quickstart")
+      .description("from nothing to a served model: server, MLflow, an example codeset, a workflow, a prediction")
+      .option("--stop", "stop everything that it started before it exits"),
+    "fuseml quickstart",
+  ).action(
+    action<{ stop?: boolean }>(async ({ terminal, env }, options) => {
+      try {
+        await quickstart(terminal, env, options.stop ?? false);
+      } finally {
+        if (options.stop && (await stopServer(dataDirectory(env))))
+          terminal.err(`${pc.green("✓")} everything stopped\n`);
+      }
+    }),
+  );
+}
+
+async function quickstart(terminal: Terminal, env: NodeJS.ProcessEnv, willStop: boolean): Promise<void> {
+  const progress = new Progress(terminal);
+  const since = performance.now();
+  progress.start("starting the control plane");
+  const { server, started } = await startServer(env).catch((error: unknown) => {
+    progress.fail("the control plane could not be started");
+    throw error;
+  });
+  progress.done(`control plane ${started ? "started" : "is running"}: ${server.url}, data in ${dataDirectory(env)}`);
+  const client = new Client({ url: server.url, token: env.FUSEML_TOKEN, timeoutMs: 60_000 });
+  writeSettings(env, { url: server.url });
+
+  for (const [name, what] of [
+    ["mlflow", "MLflow tracking server and artifact store"],
+    ["kserve", "serving platform"],
+  ] as const) {
+    const from = performance.now();
+    await installBundle({ client, terminal }, name, `installing the ${name} extension (${what})`);
+    progress.done(`extension ${name}: ${what}`, performance.now() - from);
+  }
+
+  const commit = await publishExample(client, env, progress);
+  const definition = readFileSync(join(examples, "workflows", `${workflow}.yaml`), "utf8");
+  await unlessThere("workflow.exists", () => client.call("POST /workflows", { body: definition }));
+  progress.start("assigning the workflow");
+  const { runs } = await client.call("POST /workflows/assignments", {
+    query: { name: workflow, codesetProject: project, codesetName: codeset },
+  });
+  progress.done(`workflow ${workflow} assigned to ${project}/${codeset}`);
+  for (const run of runs) {
+    const ended = await followRun(client, run, terminal);
+    if (ended.status !== "Succeeded")
+      throw failure("request.invalid", {
+        message: `run ${run} did not succeed`,
+        hint: `see: npm run fuseml -- run logs ${run}`,
+      });
+  }
+  if (runs.length === 0 && (await waitForUnfinished(client, terminal, commit)) !== 0) {
+    throw failure("request.invalid", {
+      message: "the run of the present commit did not succeed",
+      hint: "see: npm run fuseml -- run list",
+    });
+  }
+  await predict(client, progress, terminal);
+  terminal.err(`\n${pc.bold("Done")} in ${((performance.now() - since) / 1000).toFixed(1)} s.\n`);
+  if (!willStop) terminal.err(nextSteps(server.url));
+}
+
+/** The example is pushed once; after that the codeset is the newcomer's to change. */
+async function publishExample(client: Client, env: NodeJS.ProcessEnv, progress: Progress): Promise<string> {
+  progress.start("publishing the example codeset");
+  await unlessThere("project.exists", () =>
+    client.call("POST /projects", { query: { name: project, description: "made by the quickstart" } }),
+  );
+  const { url, user } = await ensureCodeset(client, project, codeset, {
+    desc: "tells the cultivar of a wine, with scikit-learn",
+    label: ["mlflow"],
+  });
+  const present = await client.call("GET /artifacts", {
+    query: { kind: "code", project, name: codeset, limit: "200" },
+  });
+  const head = present.find((artifact) => artifact.metadata.head === true);
+  if (head) {
+    progress.done(`codeset ${project}/${codeset} is there: ${head.address.split("/").at(-1)?.slice(0, 7)}`);
+    return head.address.split("/").at(-1) ?? "";
+  }
+  const { commit } = await pushSnapshot(
+    join(examples, "codesets", codeset),
+    url,
+    user,
+    "The example: tell the cultivar of a wine",
+  );
+  writeSettings(env, { currentproject: project, currentcodeset: codeset, ...user });
+  progress.done(`codeset ${project}/${codeset} pushed: ${commit.slice(0, 7)}`);
+  return commit;
+}
+
+/** A run that was cut off earlier goes on by itself: wait for it. One that failed is told. */
+async function waitForUnfinished(client: Client, terminal: Terminal, commit: string): Promise<number> {
+  const runs = await client.call("GET /workflows/runs", {
+    query: { name: workflow, codesetProject: project, codesetName: codeset },
+  });
+  const ofCommit = runs.find((run) => run.inputs.some((input) => input.value.endsWith(`:${commit}`)));
+  if (ofCommit?.status === "Succeeded") return 0;
+  if (ofCommit && ["Pending", "Running"].includes(ofCommit.status))
+    return waitForRunsOf(client, terminal, project, codeset, commit);
+  const again = await client.call("POST /workflows/{name}/runs", {
+    params: { name: workflow },
+    body: { inputs: { "mlflow-codeset": `${project}/${codeset}` } },
+  });
+  return (await followRun(client, again.name, terminal)).status === "Succeeded" ? 0 : 1;
+}
+
+async function predict(client: Client, progress: Progress, terminal: Terminal): Promise<void> {
+  const applications = await client.call("GET /applications", { query: { workflow } });
+  const application = applications.find((candidate) => candidate.name.includes(codeset));
+  if (!application) throw failure("application.not-found", { name: codeset });
+  progress.start("asking for a prediction");
+  const request = readFileSync(join(examples, "requests", `${codeset}.json`), "utf8");
+  const answer = await whenReady(application.url, request);
+  progress.done("prediction");
+  const { summary } = await client.call("GET /applications/{name}/lineage", { params: { name: application.name } });
+  terminal.out(
+    `\n${pc.bold("POST")} ${application.url}\n${JSON.stringify(answer)}\n\n${pc.bold("Lineage")} ${summary}\n`,
+  );
+}
+
+/** After a start of the server the model may still be loading. */
+async function whenReady(url: string, body: string): Promise<unknown> {
+  const { setTimeout: pause } = await import("node:timers/promises");
+  const deadline = performance.now() + 120_000;
+  for (;;) {
+    const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
+    if (response.ok) return response.json();
+    const { message = "no reason given" } = (await response.json()) as { message?: string };
+    if (response.status !== 503 || performance.now() > deadline)
+      throw failure("serving.bad-request", { reason: `the prediction failed: ${message}` });
+    await pause(100);
+  }
+}
+
+async function unlessThere(code: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof FuseError) || error.code !== code) throw error;
+  }
+}
+
+const nextSteps = (url: string): string => `
+What to type next:
+  git clone ${url}/git/${project}/${codeset}.git && cd ${codeset}   ${pc.dim("# change train.py or MLproject, then")}
+  git commit -am "another alpha" && git push         ${pc.dim("# a new run starts by itself; the same URL serves the new model")}
+  npm run fuseml -- run list                         ${pc.dim("# and: run get, run logs -f, run explain")}
+  npm run fuseml -- application list
+  npm run fuseml -- server stop                      ${pc.dim("# stops everything")}
+`;
