@@ -53,7 +53,11 @@ export default {
         pathNot:
           "^packages/server/src/(main|compose)\\.ts$|\\.test\\.ts$|^packages/server/src/(agents|stores|serving)/",
       },
-      { path: "^packages/server/src/(agents|stores|serving)/", dependencyTypesNot: ["type-only"] },
+      {
+        path: "^packages/server/src/(agents|stores|serving)/",
+        pathNot: "/repository\\.ts$",
+        dependencyTypesNot: ["type-only"],
+      },
     ),
     forbid(
       "no-orphans",

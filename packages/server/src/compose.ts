@@ -92,7 +92,7 @@ export async function compose(configuration: Configuration, url: string, clock: 
     cipher: sealing,
     clock,
     log,
-    modelDirectory: at.models,
+    modelRoot: at.models,
   });
 
   // services
@@ -179,9 +179,9 @@ export async function compose(configuration: Configuration, url: string, clock: 
   return {
     app,
     async resume() {
-      await engine.start();
-      void serving.start();
-      void installer.startInstalled();
+      await serving.start();
+      // steps need what the extensions give: after a crash these are alive and adopted at once
+      void installer.startInstalled().then(() => engine.start());
       await codesets.recover();
       ready = true;
     },

@@ -172,7 +172,7 @@ export class RunService {
       // a step that has not started has no log: wait for it when following
       const started = async () => {
         const present = (await store.read.runs.steps(run.id)).find((step) => step.name === name);
-        const done = !present || present.state.status !== "waiting" || !options.follow;
+        const done = present?.state.status !== "waiting" || !options.follow;
         return { items: done ? [present?.state] : [], done };
       };
       for await (const state of hub.follow(runSubject(run.id), started, options.signal)) {

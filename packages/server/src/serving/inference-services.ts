@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { failure } from "@fuseml/core/errors";
 import { type Clock, instant } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Cipher } from "../platform/secrets/cipher.ts";
 import type { Store } from "../state/store.ts";
-import { fetchModel, type S3Access } from "./model-files.ts";
+import { fetchModel, modelDirectory, type S3Access } from "./model-files.ts";
 import { describeModel, type ModelServer, type ModelServers } from "./model-server.ts";
 import type { KubernetesObjectKind, ServedRevision, StoredInferenceService } from "./repository.ts";
 
@@ -41,6 +42,7 @@ export const sourceAnnotation = "fuseml.io/model-source";
 export type Route = { readonly server: ModelServer; readonly revision: string; inFlight: number };
 
 const drainWithinMs = 30_000;
+const retryAfterMs = 2000;
 const keptRevisions = 10;
 
 /**
@@ -54,7 +56,7 @@ export class InferenceServices {
     cipher: Cipher;
     clock: Clock;
     log: Log;
-    modelDirectory: string;
+    modelRoot: string;
   };
   private readonly routes = new Map<string, Route>();
   private readonly turns = new Map<string, Promise<void>>();
@@ -178,17 +180,21 @@ export class InferenceServices {
   }
 
   private async load(service: StoredInferenceService, revision: ServedRevision): Promise<void> {
-    const { servers, log, modelDirectory } = this.parts;
+    const { servers, log } = this.parts;
     const key = `${service.namespace}/${service.name}`;
     if (this.routes.get(key)?.revision === revision.name) return;
     let server: ModelServer;
+    let digest: string;
     try {
-      const { directory } = await fetchModel(revision.storageUri, await this.storageAccess(service), modelDirectory);
-      describeModel(directory);
-      server = await servers.start(processName(service.namespace, revision), directory, revision.port);
+      const model = await this.contents(service, revision);
+      digest = model.digest;
+      describeModel(model.directory);
+      server = await servers.start(processName(service.namespace, revision), model.directory, revision.port);
     } catch (error) {
       log.warn({ err: error, service: key, revision: revision.name }, "a revision could not be loaded");
       await servers.stop(processName(service.namespace, revision));
+      // what has served before will serve again: its store may only be late
+      if (revision.state === "ready") return this.convergeLater(service);
       const words = error as Error & { output?: string };
       await this.mark(service, revision.name, {
         state: "failed",
@@ -197,12 +203,27 @@ export class InferenceServices {
       return;
     }
     const before = this.routes.get(key);
-    if (!(await this.mark(service, revision.name, { state: "ready", message: "", port: server.port }))) {
+    if (!(await this.mark(service, revision.name, { state: "ready", message: "", port: server.port, digest }))) {
       await servers.stop(server.process);
       return;
     }
     this.routes.set(key, { server, revision: revision.name, inFlight: 0 });
     if (before) await this.retire(before);
+  }
+
+  private convergeLater({ namespace, name }: StoredInferenceService): void {
+    setTimeout(() => this.converge(namespace, name), retryAfterMs).unref();
+  }
+
+  /** The model's files: the copy that is here, or a new one from its store. */
+  private async contents(
+    service: StoredInferenceService,
+    revision: ServedRevision,
+  ): Promise<{ directory: string; digest: string }> {
+    const { modelRoot } = this.parts;
+    const here = revision.digest === undefined ? undefined : modelDirectory(modelRoot, revision.digest);
+    if (here && existsSync(here)) return { directory: here, digest: revision.digest ?? "" };
+    return fetchModel(revision.storageUri, await this.storageAccess(service), modelRoot);
   }
 
   private async retire(route: Route): Promise<void> {

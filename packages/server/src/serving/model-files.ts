@@ -20,6 +20,10 @@ export function parseS3(uri: string): { bucket: string; prefix: string } {
   return { bucket: match[1], prefix: `${match[2]}/` };
 }
 
+/** Where the contents with a digest are, or would be. */
+export const modelDirectory = (root: string, digest: string): string =>
+  join(root, digest.replace("sha256:", "").slice(0, 32));
+
 /**
  * Copies a model from object storage into `<root>/<digest>`, once: the digest is of the objects' names and ETags, so the
  * same contents are the same directory. An interrupted copy leaves nothing that could be taken for a model.
@@ -51,7 +55,7 @@ export async function fetchModel(
     const digest = createHash("sha256")
       .update(JSON.stringify(objects.sort((a, b) => (a.key < b.key ? -1 : 1))))
       .digest("hex");
-    const directory = join(root, digest.slice(0, 32));
+    const directory = modelDirectory(root, `sha256:${digest}`);
     if (existsSync(directory)) return { directory, digest: `sha256:${digest}` };
     const partial = `${directory}.${process.pid}.tmp`;
     rmSync(partial, { recursive: true, force: true });

@@ -10,6 +10,8 @@ export type ServedRevision = {
   readonly message: string;
   /** Of the model server, once it was started. */
   readonly port?: number;
+  /** Of the model's contents, once they were fetched. */
+  readonly digest?: string;
 };
 
 /** An `InferenceService` of the embedded serving platform. */
