@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { isEnded, onCancel, onStepEvent, runStatus, type StepEvent, type StepState, settle } from "./state.ts";
+
+const at = fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) }).map((date) => date.toISOString());
+const attempt = fc.integer({ min: 1, max: 3 });
+const event: fc.Arbitrary<StepEvent> = fc.oneof(
+  fc.record({ type: fc.constant("started" as const), step: fc.constant("s"), attempt, at }),
+  fc.record({ type: fc.constant("succeeded" as const), step: fc.constant("s"), attempt, at, outputs: fc.constant({ o: "1" }) }),
+  fc.record({ type: fc.constant("failed" as const), step: fc.constant("s"), attempt, at, error: fc.constant({ code: "step.failed", message: "no" }) }),
+);
+const play = (events: readonly StepEvent[]): StepState => events.reduce<StepState>((state, next) => onStepEvent(state, next).state, { status: "waiting" });
+
+test("events in any order, late or twice, never change a step that has ended", () => {
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 10 }), event, (before, next) => {
+      const state = play(before);
+      const { state: after, changed, ignored } = onStepEvent(state, next);
+      if (isEnded(state)) assert.equal(after, state);
+      assert.equal(changed, after !== state);
+      assert.equal(ignored === undefined, changed);
+      // the same event once more changes nothing
+      assert.equal(onStepEvent(after, next).state, after);
+    }),
+  );
+});
+
+test("an older attempt does not overrule a newer one", () => {
+  const running: StepState = { status: "running", attempt: 2, since: "t" };
+  assert.equal(onStepEvent(running, { type: "failed", step: "s", attempt: 1, at: "t", error: { code: "c", message: "m" } }).state, running);
+});
+
+test("cancelling ends what has not ended, and only that", () => {
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 6 }), (events) => {
+      const state = play(events);
+      const after = onCancel(state, "now");
+      assert.ok(isEnded(after));
+      if (isEnded(state)) assert.equal(after, state);
+    }),
+  );
+});
+
+test("a run has ended when it failed, was cancelled or all steps succeeded; what never started is skipped", () => {
+  const waiting: StepState = { status: "waiting" };
+  const running: StepState = { status: "running", attempt: 1, since: "t" };
+  const succeeded: StepState = { status: "succeeded", attempt: 1, since: "t", ended: "t", outputs: {} };
+  const failed: StepState = { status: "failed", attempt: 1, since: "t", ended: "t", error: { code: "c", message: "m" } };
+  assert.equal(runStatus([waiting, waiting]), "pending");
+  assert.equal(runStatus([succeeded, waiting]), "running");
+  assert.equal(runStatus([running, waiting]), "running");
+  assert.equal(runStatus([succeeded, succeeded]), "succeeded");
+  assert.equal(runStatus([succeeded, failed, waiting]), "failed");
+  assert.deepEqual(settle([succeeded, failed, waiting], "now"), [succeeded, failed, { status: "skipped", ended: "now" }]);
+  assert.deepEqual(settle([succeeded, waiting], "now"), [succeeded, waiting]);
+});
