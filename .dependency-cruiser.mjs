@@ -51,7 +51,7 @@ export default {
       {
         path: "^packages/server/src/",
         pathNot:
-          "^packages/server/src/(main|compose)\\.ts$|\\.test\\.ts$|^packages/server/src/(agents|stores|serving)/",
+          "^packages/server/src/(main|compose)\\.ts$|\\.(test|fixture)\\.ts$|^packages/server/src/(agents|stores|serving)/",
       },
       {
         path: "^packages/server/src/(agents|stores|serving)/",
@@ -62,7 +62,7 @@ export default {
     forbid(
       "no-orphans",
       "a file nobody imports is dead",
-      { orphan: true, pathNot: "(main|\\.test|write-json-schema|run)\\.ts$|\\.d\\.ts$" },
+      { orphan: true, pathNot: "(main|\\.test|\\.fixture|write-json-schema)\\.ts$|\\.d\\.ts$" },
       {},
     ),
     forbid(

@@ -1,16 +1,26 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type ArtifactAddress, artifactKinds, formatAddress, formatShort, parseAddress, parseReference } from "./address.ts";
+import {
+  type ArtifactAddress,
+  artifactKinds,
+  formatAddress,
+  formatShort,
+  parseAddress,
+  parseReference,
+} from "./address.ts";
 import { accepts, exactly, formatPattern, parsePattern } from "./pattern.ts";
 
 const name = fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_-]{0,12}$/);
-const address: fc.Arbitrary<ArtifactAddress> = fc.record({
-  kind: fc.constantFrom(...artifactKinds),
-  project: name,
-  name,
-  version: fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}$/),
-}, { noNullPrototype: true });
+const address: fc.Arbitrary<ArtifactAddress> = fc.record(
+  {
+    kind: fc.constantFrom(...artifactKinds),
+    project: name,
+    name,
+    version: fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}$/),
+  },
+  { noNullPrototype: true },
+);
 
 test("an address that is written out reads as itself, with / and with @", () => {
   fc.assert(
@@ -38,7 +48,15 @@ test("an address is accepted by its own pattern, its project's and everybody's, 
 });
 
 test("what is no address is refused with a reason", () => {
-  for (const text of ["", "code://", "code://p", "git://p/c/1", "code://p/c/../x", "code://p p/c/1", "code://p/c/-rf"]) {
+  for (const text of [
+    "",
+    "code://",
+    "code://p",
+    "git://p/c/1",
+    "code://p/c/../x",
+    "code://p p/c/1",
+    "code://p/c/-rf",
+  ]) {
     assert.throws(() => parseAddress(text), { code: "address.invalid" }, text);
   }
   for (const text of ["code://p", "code://*/c", "nothing", "code://p/c/1"]) {
@@ -47,5 +65,8 @@ test("what is no address is refused with a reason", () => {
 });
 
 test("a commit is shown short", () => {
-  assert.equal(formatShort({ kind: "code", project: "p", name: "c", version: "0123456789abcdef" }), "code://p/c/0123456");
+  assert.equal(
+    formatShort({ kind: "code", project: "p", name: "c", version: "0123456789abcdef" }),
+    "code://p/c/0123456",
+  );
 });

@@ -33,7 +33,11 @@ const credentials = (of: Partial<ExtensionCredentials> & { id: string }): Extens
 });
 const wanted = { name: "store", service_resource: "s3" };
 const context = { project: "p", user: "u" };
-const choice = (records: ExtensionRecord[], requirement: Parameters<typeof resolveExtension>[0] = wanted, at = context) => {
+const choice = (
+  records: ExtensionRecord[],
+  requirement: Parameters<typeof resolveExtension>[0] = wanted,
+  at = context,
+) => {
   const found = resolveExtension(requirement, records, at);
   return found.resolved ? found.choice : found.reason;
 };
@@ -76,7 +80,13 @@ test("an internal endpoint counts in its own zone only, and is preferred there",
     id: "a",
     zone: "berlin",
     services: [
-      service({ id: "s", endpoints: [{ url: "http://in", type: "internal", configuration: {} }, { url: "http://out", type: "external", configuration: {} }] }),
+      service({
+        id: "s",
+        endpoints: [
+          { url: "http://in", type: "internal", configuration: {} },
+          { url: "http://out", type: "external", configuration: {} },
+        ],
+      }),
     ],
   });
   assert.equal((choice([both]) as { endpoint: string }).endpoint, "http://out");
@@ -84,7 +94,9 @@ test("an internal endpoint counts in its own zone only, and is preferred there",
 });
 
 test("credentials: the narrowest visible scope, defaults first; none where they are required is no match", () => {
-  const of = (list: ExtensionCredentials[], required = true) => [record({ id: "a", services: [service({ id: "s", auth_required: required, credentials: list })] })];
+  const of = (list: ExtensionCredentials[], required = true) => [
+    record({ id: "a", services: [service({ id: "s", auth_required: required, credentials: list })] }),
+  ];
   const global = credentials({ id: "g" });
   const mine = credentials({ id: "m", scope: "project", projects: ["p"] });
   const other = credentials({ id: "o", scope: "project", projects: ["q"] });
@@ -99,8 +111,14 @@ test("credentials: the narrowest visible scope, defaults first; none where they 
 
 test("no match says what was wanted and why each was refused", () => {
   assert.match(String(choice([])), /no extension is registered/);
-  assert.match(String(choice([record({ id: "a" })], { name: "x", product: "kserve" })), /wanted product=kserve; a: its product is "mlflow"/);
-  assert.match(String(choice([record({ id: "a" })], { ...wanted, version: ">=4" })), /version 3.1.0 does not meet ">=4"/);
+  assert.match(
+    String(choice([record({ id: "a" })], { name: "x", product: "kserve" })),
+    /wanted product=kserve; a: its product is "mlflow"/,
+  );
+  assert.match(
+    String(choice([record({ id: "a" })], { ...wanted, version: ">=4" })),
+    /version 3.1.0 does not meet ">=4"/,
+  );
 });
 
 test("versions: equal, or a constraint that is met; what cannot be read matches only when equal", () => {

@@ -7,9 +7,17 @@ import type { StepState } from "./state.ts";
 
 const definition: WorkflowDefinition = {
   name: "w",
-  inputs: [{ name: "code", type: "codeset" }, { name: "mode", type: "string" }],
+  inputs: [
+    { name: "code", type: "codeset" },
+    { name: "mode", type: "string" },
+  ],
   steps: [
-    { name: "build", image: "builder", inputs: [{ name: "code", codeset: { name: "{{ inputs.code }}", path: "/project" } }], outputs: [{ name: "image" }] },
+    {
+      name: "build",
+      image: "builder",
+      inputs: [{ name: "code", codeset: { name: "{{ inputs.code }}", path: "/project" } }],
+      outputs: [{ name: "image" }],
+    },
     {
       name: "train",
       image: "{{ steps.build.outputs.image }}",
@@ -19,10 +27,17 @@ const definition: WorkflowDefinition = {
     },
   ],
 };
-const pins = { codesets: { code: { kind: "code" as const, project: "p", name: "c", version: "1" } }, models: {}, values: { mode: "fast" } };
+const pins = {
+  codesets: { code: { kind: "code" as const, project: "p", name: "c", version: "1" } },
+  models: {},
+  values: { mode: "fast" },
+};
 const steps = pinSteps(definition, pins);
 const any: PlannableAgent = { name: "host", accepts: () => ({ accepted: true }) };
-const waiting = new Map<string, StepState>([["build", { status: "waiting" }], ["train", { status: "waiting" }]]);
+const waiting = new Map<string, StepState>([
+  ["build", { status: "waiting" }],
+  ["train", { status: "waiting" }],
+]);
 const built = new Map<string, StepState>([
   ["build", { status: "succeeded", attempt: 1, since: "t", ended: "t", outputs: { image: "img:1" } }],
   ["train", { status: "waiting" }],
@@ -45,7 +60,10 @@ test("inputs are filled in: the steps see values, and the workflow's scalars und
 test("a plain workflow is one segment; the same input gives the same plan", () => {
   const first = plan({ runId: "run_1", steps, states: waiting, agents: [any] });
   assert.ok(first.ok);
-  assert.deepEqual(first.segments.map((segment) => [segment.id, segment.agent, segment.steps.length]), [["run_1.build", "host", 2]]);
+  assert.deepEqual(
+    first.segments.map((segment) => [segment.id, segment.agent, segment.steps.length]),
+    [["run_1.build", "host", 2]],
+  );
   assert.deepEqual(plan({ runId: "run_1", steps, states: waiting, agents: [any] }), first);
   assert.deepEqual(first.segments[0]?.steps[1]?.image, [{ step: "build", output: "image" }]);
 });
@@ -53,7 +71,10 @@ test("a plain workflow is one segment; the same input gives the same plan", () =
 test("finished steps are left out and what they gave is filled in: resuming is planning", () => {
   const resumed = plan({ runId: "run_1", steps, states: built, agents: [any] });
   assert.ok(resumed.ok);
-  assert.deepEqual(resumed.segments.map((segment) => segment.steps.map((step) => step.name)), [["train"]]);
+  assert.deepEqual(
+    resumed.segments.map((segment) => segment.steps.map((step) => step.name)),
+    [["train"]],
+  );
   assert.deepEqual(resumed.segments[0]?.steps[0]?.image, ["img:1"]);
 });
 
@@ -64,11 +85,17 @@ test("a boundary falls where the agent changes", () => {
   });
   const found = plan({ runId: "r", steps, states: waiting, agents: [only("a", "build"), only("b", "train")] });
   assert.ok(found.ok);
-  assert.deepEqual(found.segments.map((segment) => segment.agent), ["a", "b"]);
+  assert.deepEqual(
+    found.segments.map((segment) => segment.agent),
+    ["a", "b"],
+  );
 });
 
 test("a step that no agent takes is named, with the reason", () => {
-  const refusing: PlannableAgent = { name: "host", accepts: () => ({ accepted: false, reason: new Error("no recipe") }) };
+  const refusing: PlannableAgent = {
+    name: "host",
+    accepts: () => ({ accepted: false, reason: new Error("no recipe") }),
+  };
   const found = plan({ runId: "r", steps, states: waiting, agents: [refusing] });
   assert.ok(!found.ok);
   assert.equal(found.step, "build");
@@ -82,7 +109,14 @@ test("a step is completed with outputs and the configuration of its extensions",
   const complete = completeStep(train, outputs, { store: { ENDPOINT: "http://s3", KEY: "k" } });
   assert.deepEqual(complete, {
     image: "img:1",
-    variables: { ENDPOINT: "http://s3", KEY: "k", FUSEML_MODE: "fast", FUSEML_INPUTS: "mode,app-name", FUSEML_APP_NAME: "c-fast", URL: "http://s3/x" },
+    variables: {
+      ENDPOINT: "http://s3",
+      KEY: "k",
+      FUSEML_MODE: "fast",
+      FUSEML_INPUTS: "mode,app-name",
+      FUSEML_APP_NAME: "c-fast",
+      URL: "http://s3/x",
+    },
   });
   assert.deepEqual(completeStep(train, new Map(), {}), { missing: "build.image" });
 });

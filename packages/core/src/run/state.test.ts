@@ -7,10 +7,23 @@ const at = fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) 
 const attempt = fc.integer({ min: 1, max: 3 });
 const event: fc.Arbitrary<StepEvent> = fc.oneof(
   fc.record({ type: fc.constant("started" as const), step: fc.constant("s"), attempt, at }),
-  fc.record({ type: fc.constant("succeeded" as const), step: fc.constant("s"), attempt, at, outputs: fc.constant({ o: "1" }) }),
-  fc.record({ type: fc.constant("failed" as const), step: fc.constant("s"), attempt, at, error: fc.constant({ code: "step.failed", message: "no" }) }),
+  fc.record({
+    type: fc.constant("succeeded" as const),
+    step: fc.constant("s"),
+    attempt,
+    at,
+    outputs: fc.constant({ o: "1" }),
+  }),
+  fc.record({
+    type: fc.constant("failed" as const),
+    step: fc.constant("s"),
+    attempt,
+    at,
+    error: fc.constant({ code: "step.failed", message: "no" }),
+  }),
 );
-const play = (events: readonly StepEvent[]): StepState => events.reduce<StepState>((state, next) => onStepEvent(state, next).state, { status: "waiting" });
+const play = (events: readonly StepEvent[]): StepState =>
+  events.reduce<StepState>((state, next) => onStepEvent(state, next).state, { status: "waiting" });
 
 test("events in any order, late or twice, never change a step that has ended", () => {
   fc.assert(
@@ -28,7 +41,10 @@ test("events in any order, late or twice, never change a step that has ended", (
 
 test("an older attempt does not overrule a newer one", () => {
   const running: StepState = { status: "running", attempt: 2, since: "t" };
-  assert.equal(onStepEvent(running, { type: "failed", step: "s", attempt: 1, at: "t", error: { code: "c", message: "m" } }).state, running);
+  assert.equal(
+    onStepEvent(running, { type: "failed", step: "s", attempt: 1, at: "t", error: { code: "c", message: "m" } }).state,
+    running,
+  );
 });
 
 test("cancelling ends what has not ended, and only that", () => {
@@ -46,12 +62,22 @@ test("a run has ended when it failed, was cancelled or all steps succeeded; what
   const waiting: StepState = { status: "waiting" };
   const running: StepState = { status: "running", attempt: 1, since: "t" };
   const succeeded: StepState = { status: "succeeded", attempt: 1, since: "t", ended: "t", outputs: {} };
-  const failed: StepState = { status: "failed", attempt: 1, since: "t", ended: "t", error: { code: "c", message: "m" } };
+  const failed: StepState = {
+    status: "failed",
+    attempt: 1,
+    since: "t",
+    ended: "t",
+    error: { code: "c", message: "m" },
+  };
   assert.equal(runStatus([waiting, waiting]), "pending");
   assert.equal(runStatus([succeeded, waiting]), "running");
   assert.equal(runStatus([running, waiting]), "running");
   assert.equal(runStatus([succeeded, succeeded]), "succeeded");
   assert.equal(runStatus([succeeded, failed, waiting]), "failed");
-  assert.deepEqual(settle([succeeded, failed, waiting], "now"), [succeeded, failed, { status: "skipped", ended: "now" }]);
+  assert.deepEqual(settle([succeeded, failed, waiting], "now"), [
+    succeeded,
+    failed,
+    { status: "skipped", ended: "now" },
+  ]);
   assert.deepEqual(settle([succeeded, waiting], "now"), [succeeded, waiting]);
 });

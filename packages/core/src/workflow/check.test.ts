@@ -43,23 +43,34 @@ test("an unknown field is told at its key, with the nearest one", () => {
 test("a missing field, a wrong type and a wrong value are told apart", () => {
   assert.match(only(workflow("  - name: a\n")).words, /"image" is missing/);
   assert.match(only("name: w\nsteps: none\n").words, /"steps" must be a list/);
-  assert.match(only(workflow("  - {name: a, image: x}\n", "inputs: [{name: i, type: codset}]\n")).words, /"codset".*did you mean "codeset"/);
+  assert.match(
+    only(workflow("  - {name: a, image: x}\n", "inputs: [{name: i, type: codset}]\n")).words,
+    /"codset".*did you mean "codeset"/,
+  );
   assert.match(only("just words\n").words, /the definition must be/);
   assert.match(only("name: w\nsteps: []\n").words, /at least one step/);
 });
 
 test("an unknown step in an expression is told where the expression stands", () => {
-  const { at, words } = only(workflow('  - name: build\n    image: x\n    outputs: [{name: image}]\n  - name: b\n    image: "{{ steps.buidl.outputs.image }}"\n'));
+  const { at, words } = only(
+    workflow(
+      '  - name: build\n    image: x\n    outputs: [{name: image}]\n  - name: b\n    image: "{{ steps.buidl.outputs.image }}"\n',
+    ),
+  );
   assert.equal(at, "workflow.unknown-step 7:16");
   assert.match(words, /did you mean "build"/);
 });
 
 test("an output referenced before its step, by itself, or that the step lacks", () => {
-  const before = workflow('  - name: a\n    image: "{{ steps.b.outputs.o }}"\n  - name: b\n    image: x\n    outputs: [{name: o}]\n');
+  const before = workflow(
+    '  - name: a\n    image: "{{ steps.b.outputs.o }}"\n  - name: b\n    image: x\n    outputs: [{name: o}]\n',
+  );
   assert.match(only(before).words, /runs after this one.*move step "b" before step "a"/);
   const self = workflow('  - name: a\n    image: "{{ steps.a.outputs.o }}"\n    outputs: [{name: o}]\n');
   assert.match(only(self).words, /its own output/);
-  const lacking = workflow('  - name: a\n    image: x\n    outputs: [{name: mlflow-runtime}]\n  - name: b\n    image: "{{ steps.a.outputs.image }}"\n');
+  const lacking = workflow(
+    '  - name: a\n    image: x\n    outputs: [{name: mlflow-runtime}]\n  - name: b\n    image: "{{ steps.a.outputs.image }}"\n',
+  );
   assert.match(only(lacking).words, /has no output "image".*mlflow-runtime/);
 });
 
@@ -79,16 +90,27 @@ test("unknown inputs, properties of scalars, undeclared extensions", () => {
 
 test("a codeset input must name a codeset input of the workflow", () => {
   const step = '  - name: a\n    image: x\n    inputs: [{name: c, codeset: {name: "{{ inputs.alpha }}", path: /p}}]\n';
-  assert.match(only(workflow(step, "inputs: [{name: alpha}, {name: code, type: codeset}]\n")).words, /not a codeset input.*code/);
+  assert.match(
+    only(workflow(step, "inputs: [{name: alpha}, {name: code, type: codeset}]\n")).words,
+    /not a codeset input.*code/,
+  );
 });
 
 test("a workflow output needs a step output, a default must be of its type", () => {
-  assert.match(only(`outputs: [{name: ulr}]\n${workflow("  - {name: a, image: x, outputs: [{name: url}]}\n")}`).words, /did you mean "url"/);
-  assert.match(only(workflow("  - {name: a, image: x}\n", "inputs: [{name: n, type: integer, default: many}]\n")).words, /not of type integer/);
+  assert.match(
+    only(`outputs: [{name: ulr}]\n${workflow("  - {name: a, image: x, outputs: [{name: url}]}\n")}`).words,
+    /did you mean "url"/,
+  );
+  assert.match(
+    only(workflow("  - {name: a, image: x}\n", "inputs: [{name: n, type: integer, default: many}]\n")).words,
+    /not of type integer/,
+  );
 });
 
 test("a selector that nothing matches is told at the extension", () => {
-  const text = workflow("  - name: a\n    image: x\n    extensions:\n      - name: store\n        service_resource: s3\n");
+  const text = workflow(
+    "  - name: a\n    image: x\n    extensions:\n      - name: store\n        service_resource: s3\n",
+  );
   const [fault] = faults(text, () => "no extension is registered");
   assert.equal(fault?.code, "workflow.extension-unresolved");
   assert.equal(fault?.at?.line, 6);
@@ -96,11 +118,29 @@ test("a selector that nothing matches is told at the extension", () => {
 });
 
 test("Windows line ends, anchors and comments are YAML like any other", () => {
-  assert.deepEqual(faults("name: w # a name\r\nsteps:\r\n  - &s {name: a, image: x}\r\n  - {<<: *s, name: b}\r\n".replace("<<: *s, ", "image: x, ")), []);
+  assert.deepEqual(
+    faults(
+      "name: w # a name\r\nsteps:\r\n  - &s {name: a, image: x}\r\n  - {<<: *s, name: b}\r\n".replace(
+        "<<: *s, ",
+        "image: x, ",
+      ),
+    ),
+    [],
+  );
 });
 
 test("a bomb of aliases is refused", () => {
-  const levels = Array.from({ length: 12 }, (_, n) => `a${n}: &a${n} [${n === 0 ? "x" : Array(9).fill(`*a${n - 1}`).join(", ")}]`);
+  const levels = Array.from(
+    { length: 12 },
+    (_, n) =>
+      `a${n}: &a${n} [${
+        n === 0
+          ? "x"
+          : Array(9)
+              .fill(`*a${n - 1}`)
+              .join(", ")
+      }]`,
+  );
   assert.ok(faults(levels.join("\n")).length > 0);
 });
 

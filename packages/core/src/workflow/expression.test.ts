@@ -13,9 +13,12 @@ const reference: fc.Arbitrary<Reference> = fc.oneof(
 );
 const text = fc.string({ minLength: 1, maxLength: 20 }).filter((value) => !/[{}]/.test(value));
 /** Texts and references in turn, as the parser gives them: no two texts side by side. */
-const template: fc.Arbitrary<Template> = fc
-  .array(fc.oneof(text, reference), { maxLength: 8 })
-  .map((parts) => substitute<Reference>(parts.filter((part, index) => typeof part !== "string" || typeof parts[index - 1] !== "string"), () => undefined));
+const template: fc.Arbitrary<Template> = fc.array(fc.oneof(text, reference), { maxLength: 8 }).map((parts) =>
+  substitute<Reference>(
+    parts.filter((part, index) => typeof part !== "string" || typeof parts[index - 1] !== "string"),
+    () => undefined,
+  ),
+);
 
 test("what is written out parses to what it was", () => {
   fc.assert(

@@ -5,7 +5,11 @@ import type { EntryPoint, MlflowProject } from "./project-file.ts";
 
 const main: EntryPoint = {
   command: "c",
-  parameters: { epochs: { type: "int", default: 2 }, rate: { type: "float", default: 0.1 }, data_path: { type: "path" } },
+  parameters: {
+    epochs: { type: "int", default: 2 },
+    rate: { type: "float", default: 0.1 },
+    data_path: { type: "path" },
+  },
 };
 
 test("arguments are separated by commas or spaces; both may stand inside a value", () => {
@@ -23,17 +27,36 @@ test("explicit arguments win over workflow inputs of the same name; unknown inpu
 });
 
 test("an argument that the entry point lacks is refused with those it has", () => {
-  assert.throws(() => callArguments(main, "main", { epoch: "1", data_path: "x" }, {}), { message: /no parameter "epoch"/, hint: 'did you mean "epochs"?' });
-  assert.throws(() => callArguments(main, "main", { zzz: "1", data_path: "x" }, {}), { hint: "its parameters: epochs, rate, data_path" });
+  assert.throws(() => callArguments(main, "main", { epoch: "1", data_path: "x" }, {}), {
+    message: /no parameter "epoch"/,
+    hint: 'did you mean "epochs"?',
+  });
+  assert.throws(() => callArguments(main, "main", { zzz: "1", data_path: "x" }, {}), {
+    hint: "its parameters: epochs, rate, data_path",
+  });
 });
 
 test("a value of the wrong type and a missing value are refused", () => {
-  assert.throws(() => callArguments(main, "main", { epochs: "many", data_path: "x" }, {}), /"epochs" is of type int, and "many" is not/);
-  assert.throws(() => callArguments(main, "main", {}, {}), { message: /"data_path".*has no default/, hint: /data_path=VALUE/ });
+  assert.throws(
+    () => callArguments(main, "main", { epochs: "many", data_path: "x" }, {}),
+    /"epochs" is of type int, and "many" is not/,
+  );
+  assert.throws(() => callArguments(main, "main", {}, {}), {
+    message: /"data_path".*has no default/,
+    hint: /data_path=VALUE/,
+  });
 });
 
 test("an entry point that is not there is told with those that are", () => {
-  const project: MlflowProject = { file: "MLproject", name: "", environment: { kind: "none" }, entryPoints: { main, validate: main } };
+  const project: MlflowProject = {
+    file: "MLproject",
+    name: "",
+    environment: { kind: "none" },
+    entryPoints: { main, validate: main },
+  };
   assert.equal(selectEntryPoint(project, "main"), main);
-  assert.throws(() => selectEntryPoint(project, "train"), { message: /no entry point "train"/, hint: /main, validate|did you mean "main"/ });
+  assert.throws(() => selectEntryPoint(project, "train"), {
+    message: /no entry point "train"/,
+    hint: /main, validate|did you mean "main"/,
+  });
 });

@@ -21,7 +21,12 @@ test("conda's versions in pip's words", () => {
 
 test("the Python version, pip's own list, and what every environment has", () => {
   const found = translate("python=3.8.*", "pip", "setuptools", { pip: ["mlflow==2.0", "-r more.txt"] });
-  assert.deepEqual(found, { python: "3.8", requirements: ["mlflow==2.0", "-r more.txt"], untranslatable: [], notes: [] });
+  assert.deepEqual(found, {
+    python: "3.8",
+    requirements: ["mlflow==2.0", "-r more.txt"],
+    untranslatable: [],
+    notes: [],
+  });
   assert.equal(translate("python>=3.8,<3.12").python, ">=3.8,<3.12");
 });
 
@@ -48,7 +53,9 @@ test("no dependency text makes the translation throw, and none is lost without a
 });
 
 test("for a conda tool, MLflow and boto3 are added to the pip list once", () => {
-  const added = JSON.parse(withMlflowInConda("dependencies: [python=3.11, {pip: [mlflow==3.1]}]", "c")) as { dependencies: unknown[] };
+  const added = JSON.parse(withMlflowInConda("dependencies: [python=3.11, {pip: [mlflow==3.1]}]", "c")) as {
+    dependencies: unknown[];
+  };
   assert.deepEqual(added.dependencies, ["python=3.11", "pip", { pip: ["mlflow==3.1", "boto3"] }]);
 });
 

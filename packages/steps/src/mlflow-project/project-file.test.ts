@@ -38,22 +38,33 @@ test("several entry points, anchors, comments, Windows line ends and a byte-orde
 });
 
 test("an environment is a file, written out, docker's, or none", () => {
-  assert.deepEqual(parse("conda_env: conda.yaml", ["conda.yaml"]).environment, { kind: "conda_env", file: "conda.yaml" });
-  assert.deepEqual(parse("python_env: {dependencies: [numpy]}").environment, { kind: "python_env", inline: { dependencies: ["numpy"] } });
+  assert.deepEqual(parse("conda_env: conda.yaml", ["conda.yaml"]).environment, {
+    kind: "conda_env",
+    file: "conda.yaml",
+  });
+  assert.deepEqual(parse("python_env: {dependencies: [numpy]}").environment, {
+    kind: "python_env",
+    inline: { dependencies: ["numpy"] },
+  });
   assert.deepEqual(parse("docker_env: {image: x}").environment, { kind: "docker_env" });
   assert.deepEqual(parse("name: x").environment, { kind: "none" });
 });
 
 test("faults name the file, the parameter and what would be right", () => {
   assert.throws(() => parse("conda_env: cnda.yaml"), /names the file cnda.yaml, which is not in the codeset/);
-  assert.throws(() => parse("entry_points: {main: {parameters: {a: {type: flaot}}, command: x}}"), /parameter "a" has the unknown type "flaot"/);
+  assert.throws(
+    () => parse("entry_points: {main: {parameters: {a: {type: flaot}}, command: x}}"),
+    /parameter "a" has the unknown type "flaot"/,
+  );
   assert.throws(() => parse("entry_points: {main: {}}"), /entry point "main" has no command/);
   assert.throws(() => parse("a: b: c"), /MLproject: .*line 1/s);
   assert.throws(() => parse("- a list"), /not a mapping/);
 });
 
 test("MLflow is given the project in words that it knows", () => {
-  const project = parse("name: x\npython_env: {dependencies: []}\nentry_points: {main: {parameters: {rate: 0.1}, command: c}}");
+  const project = parse(
+    "name: x\npython_env: {dependencies: []}\nentry_points: {main: {parameters: {rate: 0.1}, command: c}}",
+  );
   assert.deepEqual(plainProject(project), {
     name: "x",
     entry_points: { main: { command: "c", parameters: { rate: { type: "float", default: 0.1 } } } },

@@ -28,7 +28,10 @@ const of = (files: Record<string, string>, strict = false) => {
 };
 
 test("a codeset without an MLproject file is told what it has instead", () => {
-  assert.throws(() => readProject(codeset({ "train.py": "" })), { message: /has no MLproject file/, hint: /found: train.py/ });
+  assert.throws(() => readProject(codeset({ "train.py": "" })), {
+    message: /has no MLproject file/,
+    hint: /found: train.py/,
+  });
 });
 
 test("both spellings of the file's name", () => {
@@ -42,7 +45,12 @@ test("MLflow and boto3 are added unless they are named", () => {
 });
 
 test("included files are put in their place, constraints count by content", () => {
-  const files = { MLproject: `python_env: env/python_env.yaml\n${main}`, "env/python_env.yaml": "python: '3.11'\ndependencies: [-r base.txt]\n", "env/base.txt": "numpy\n-c limits.txt\n", "env/limits.txt": "numpy<3\n" };
+  const files = {
+    MLproject: `python_env: env/python_env.yaml\n${main}`,
+    "env/python_env.yaml": "python: '3.11'\ndependencies: [-r base.txt]\n",
+    "env/base.txt": "numpy\n-c limits.txt\n",
+    "env/limits.txt": "numpy<3\n",
+  };
   const found = of(files);
   assert.equal(found.request.python, "3.11");
   assert.equal(found.request.requirements[0], "numpy");
@@ -52,11 +60,17 @@ test("included files are put in their place, constraints count by content", () =
 
 test("a requirement that leads out of the codeset, or to nothing, is refused", () => {
   assert.throws(() => of({ MLproject: main, "requirements.txt": "-r ../../etc/passwd\n" }), /leads out of the codeset/);
-  assert.throws(() => of({ MLproject: main, "requirements.txt": "-r more.txt\n" }), /names more.txt, which is not in the codeset/);
+  assert.throws(
+    () => of({ MLproject: main, "requirements.txt": "-r more.txt\n" }),
+    /names more.txt, which is not in the codeset/,
+  );
 });
 
 test("without a conda tool a conda file is translated, with a warning; strict makes what is lost an error", () => {
-  const files = { MLproject: `conda_env: conda.yaml\n${main}`, "conda.yaml": "dependencies: [python=3.11, numpy=1.26, cudatoolkit, {pip: [mlflow]}]\n" };
+  const files = {
+    MLproject: `conda_env: conda.yaml\n${main}`,
+    "conda.yaml": "dependencies: [python=3.11, numpy=1.26, cudatoolkit, {pip: [mlflow]}]\n",
+  };
   const found = of(files);
   assert.equal(found.request.python, "3.11");
   assert.deepEqual(found.request.requirements, ["numpy==1.26.*", "mlflow", "boto3"]);
@@ -65,15 +79,22 @@ test("without a conda tool a conda file is translated, with a warning; strict ma
 });
 
 test("docker_env is refused with what to use instead", () => {
-  assert.throws(() => of({ MLproject: `docker_env: {image: x}\n${main}` }), { message: /docker_env/, hint: /python_env or conda_env/ });
+  assert.throws(() => of({ MLproject: `docker_env: {image: x}\n${main}` }), {
+    message: /docker_env/,
+    hint: /python_env or conda_env/,
+  });
 });
 
 test("a Python version that YAML took for a number is told", () => {
-  assert.throws(() => of({ MLproject: `python_env: {python: 3.10, dependencies: []}\n${main}` }), { message: /a number/, hint: /quotes/ });
+  assert.throws(() => of({ MLproject: `python_env: {python: 3.10, dependencies: []}\n${main}` }), {
+    message: /a number/,
+    hint: /quotes/,
+  });
 });
 
 test("the fingerprint depends on what is asked for, not on order, comments or blank lines", () => {
-  const request = (requirements: string[], python?: string) => fingerprint({ requirements, ...(python ? { python } : {}) });
+  const request = (requirements: string[], python?: string) =>
+    fingerprint({ requirements, ...(python ? { python } : {}) });
   assert.equal(request(["a", "b>=1"]), request(["b>=1", "", "a", "# c"]));
   assert.notEqual(request(["a"]), request(["a==1"]));
   assert.notEqual(request(["a"]), request(["a"], "3.11"));

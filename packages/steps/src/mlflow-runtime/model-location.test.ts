@@ -22,7 +22,12 @@ test("MLflow 3 keeps models outside the run: the newest of the asked name", () =
 });
 
 test("MLflow 2 keeps them below the run", () => {
-  const of = run({ artifacts: [{ path: "model", directory: true }, { path: "plots", directory: true }] });
+  const of = run({
+    artifacts: [
+      { path: "model", directory: true },
+      { path: "plots", directory: true },
+    ],
+  });
   assert.deepEqual(locateArtifact(of, undefined), { url: "s3://b/1/r1/artifacts/model", version: "r1" });
   assert.equal(locateArtifact(of, "plots/roc.png").url, "s3://b/1/r1/artifacts/plots/roc.png");
 });
@@ -32,6 +37,8 @@ test("the only model serves when no name was asked for", () => {
 });
 
 test("nothing at the path: what there is instead", () => {
-  assert.throws(() => locateArtifact(run({ models: [logged("m-1", "a")] }), "model"), { hint: /model a; set mlflow_artifact_path/ });
+  assert.throws(() => locateArtifact(run({ models: [logged("m-1", "a")] }), "model"), {
+    hint: /model a; set mlflow_artifact_path/,
+  });
   assert.throws(() => locateArtifact(run({}), undefined), { hint: /must log a model/ });
 });
