@@ -84,6 +84,12 @@ export function describeModel(directory: string): ModelDescription {
   return parseModelDescription(readFileSync(file, "utf8"));
 }
 
+/**
+ * What the scoring server of an MLflow needs beyond what MLflow itself asks for: versions 1 and 2 use a part of Starlette
+ * that its version 1 has removed, and do not say so.
+ */
+const scoringServerLimits = (mlflowVersion: string | undefined): string[] => (/^[12]\./.test(mlflowVersion ?? "") ? ["starlette<1"] : []);
+
 /** The environment that the model says it needs, with the server in it. */
 export function environmentOf(directory: string, description: ModelDescription): EnvironmentRequest {
   const read = (name: string): string | undefined =>
@@ -98,5 +104,8 @@ export function environmentOf(directory: string, description: ModelDescription):
   // the scoring server is part of the full package, not of mlflow-skinny
   const hasMlflow = listed.some((line) => /^mlflow([\s=<>~![;@]|$)/i.test(line.trim()));
   const mlflow = `mlflow${description.mlflowVersion ? `==${description.mlflowVersion}` : ""}`;
-  return { ...(version ? { python: version } : {}), requirements: hasMlflow ? listed : [...listed, mlflow] };
+  return {
+    ...(version ? { python: version } : {}),
+    requirements: [...listed, ...(hasMlflow ? [] : [mlflow]), ...scoringServerLimits(description.mlflowVersion)],
+  };
 }
