@@ -67,8 +67,8 @@ export default {
     ),
     forbid(
       "declared-only",
-      "import what package.json declares",
-      {},
+      "import what package.json declares (tests take their tools from the root)",
+      { pathNot: "\\.(test|conformance|fixture)\\.ts$|^(test|bench)/" },
       { dependencyTypes: ["npm-no-pkg", "npm-unknown"] },
     ),
   ],

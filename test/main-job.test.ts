@@ -7,7 +7,10 @@ import { after, before, describe, test } from "node:test";
 import { Fuseml, until } from "./support/fuseml.ts";
 
 const minutes = 60_000;
-type Tensors = { model_version: string; outputs: { name: string; datatype: string; shape: number[]; data: number[] }[] };
+type Tensors = {
+  model_version: string;
+  outputs: { name: string; datatype: string; shape: number[]; data: number[] }[];
+};
 
 describe("from a fresh server to a served model", { timeout: 9 * minutes }, () => {
   let fuseml: Fuseml;
@@ -19,7 +22,11 @@ describe("from a fresh server to a served model", { timeout: 9 * minutes }, () =
 
   const request = readFileSync(new URL("../examples/requests/wines.json", import.meta.url), "utf8");
   async function predict(): Promise<Tensors> {
-    const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: request });
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: request,
+    });
     assert.equal(response.status, 200, await response.clone().text());
     return (await response.json()) as Tensors;
   }
@@ -29,12 +36,34 @@ describe("from a fresh server to a served model", { timeout: 9 * minutes }, () =
     await fuseml.ok("extension", "install", "kserve");
     await fuseml.ok("project", "create", "workspace");
     fuseml.copy("examples", "examples");
-    const pushed = await fuseml.ok("codeset", "register", "examples/codesets/wines", "-p", "workspace", "--label", "mlflow");
+    const pushed = await fuseml.ok(
+      "codeset",
+      "register",
+      "examples/codesets/wines",
+      "-p",
+      "workspace",
+      "--label",
+      "mlflow",
+    );
     assert.match(pushed, /Published code:\/\/workspace\/wines\/[0-9a-f]{40}/);
     await fuseml.ok("workflow", "create", "examples/workflows/mlflow-e2e.yaml");
-    const { code, err } = await fuseml.cli("workflow", "assign", "-n", "mlflow-e2e", "-p", "workspace", "-c", "wines", "--wait");
+    const { code, err } = await fuseml.cli(
+      "workflow",
+      "assign",
+      "-n",
+      "mlflow-e2e",
+      "-p",
+      "workspace",
+      "-c",
+      "wines",
+      "--wait",
+    );
     assert.equal(code, 0, err);
-    const [application] = JSON.parse(await fuseml.ok("application", "list", "-o", "json")) as { url: string; type: string; workflow: string }[];
+    const [application] = JSON.parse(await fuseml.ok("application", "list", "-o", "json")) as {
+      url: string;
+      type: string;
+      workflow: string;
+    }[];
     assert.equal(application?.type, "predictor");
     assert.equal(application?.workflow, "mlflow-e2e");
     url = application.url;
@@ -108,7 +137,10 @@ describe("from a fresh server to a served model", { timeout: 9 * minutes }, () =
     assert.match(await fuseml.ok("run", "logs", run.name, "builder"), /is there: the requirements did not change/);
     assert.match(await fuseml.ok("run", "logs", run.name, "trainer"), /--regularization 0.2/);
     const lineage = await fuseml.ok("application", "lineage", "workspace-wines-mlflow-e2e");
-    assert.match(lineage, /^code:\/\/workspace\/wines\/[0-9a-f]{7} → run_\w+ → model:\/\/workspace\/wines\/m-\w+ → application .* \(revision 2\)\n$/);
+    assert.match(
+      lineage,
+      /^code:\/\/workspace\/wines\/[0-9a-f]{7} → run_\w+ → model:\/\/workspace\/wines\/m-\w+ → application .* \(revision 2\)\n$/,
+    );
   });
 
   test("no secret is in a log, in an answer of the API, in an argument or in the database", async () => {
@@ -123,13 +155,16 @@ describe("from a fresh server to a served model", { timeout: 9 * minutes }, () =
       readFileSync(join(fuseml.dataDir, "fuseml.db"), "latin1"),
       readFileSync(join(fuseml.dataDir, "server.log"), "utf8"),
     ];
-    for (const secret of mlflow) for (const [index, text] of texts.entries()) assert.ok(!text.includes(secret), `text ${index}`);
+    for (const secret of mlflow)
+      for (const [index, text] of texts.entries()) assert.ok(!text.includes(secret), `text ${index}`);
   });
 
   test("MLflow 2 keeps its models elsewhere, arguments come as parameters, conda files are translated", async () => {
     fuseml.directory("second", {
-      MLProject: "name: second\nconda_env: conda.yaml\nentry_points:\n  main:\n    command: python no-such-file.py\n  fit:\n    parameters: {depth: int, share: 0.5}\n    command: python fit.py {depth} {share}\n",
-      "conda.yaml": "dependencies:\n  - python=3\n  - scikit-learn\n  - cudatoolkit\n  - pip: [mlflow==2.22.2, 'setuptools<81']\n",
+      MLProject:
+        "name: second\nconda_env: conda.yaml\nentry_points:\n  main:\n    command: python no-such-file.py\n  fit:\n    parameters: {depth: int, share: 0.5}\n    command: python fit.py {depth} {share}\n",
+      "conda.yaml":
+        "dependencies:\n  - python=3\n  - scikit-learn\n  - cudatoolkit\n  - pip: [mlflow==2.22.2, 'setuptools<81']\n",
       "fit.py":
         "import sys, mlflow, mlflow.sklearn\nfrom sklearn.datasets import load_iris\nfrom sklearn.tree import DecisionTreeClassifier\nx, y = load_iris(return_X_y=True)\nwith mlflow.start_run():\n    mlflow.log_metric('depth', float(sys.argv[1]))\n    mlflow.sklearn.log_model(DecisionTreeClassifier(max_depth=int(sys.argv[1]), random_state=0).fit(x, y), 'tree')\n",
     });
@@ -143,22 +178,45 @@ describe("from a fresh server to a served model", { timeout: 9 * minutes }, () =
 `;
     const second = workflow
       .replace("name: mlflow-e2e", "name: second")
-      .replace("  - name: predictor\n    description", "  - {name: depth, type: integer, default: 3}\n  - name: predictor\n    description")
-      .replace('image: "{{ steps.builder.outputs.image }}"\n    inputs:\n', `image: "{{ steps.builder.outputs.image }}"\n${trainerInputs}`);
+      .replace(
+        "  - name: predictor\n    description",
+        "  - {name: depth, type: integer, default: 3}\n  - name: predictor\n    description",
+      )
+      .replace(
+        'image: "{{ steps.builder.outputs.image }}"\n    inputs:\n',
+        `image: "{{ steps.builder.outputs.image }}"\n${trainerInputs}`,
+      );
     fuseml.directory(".", { "second.yaml": second });
     await fuseml.ok("workflow", "create", "second.yaml");
-    const { code, out, err } = await fuseml.cli("workflow", "run", "second", "--codeset", "workspace/second", "-i", "depth=2", "--wait");
+    const { code, out, err } = await fuseml.cli(
+      "workflow",
+      "run",
+      "second",
+      "--codeset",
+      "workspace/second",
+      "-i",
+      "depth=2",
+      "--wait",
+    );
     assert.equal(code, 0, out + err);
     const id = /run_\w+/.exec(out)?.[0] ?? "";
     const run = await fuseml.client.call("GET /runs/{id}", { params: { id } });
-    assert.match(run.steps[1]?.outputs["mlflow-model-url"] ?? "", /^s3:\/\/mlflow\/\d+\/[0-9a-f]{32}\/artifacts\/tree$/);
-    assert.match(await fuseml.ok("run", "logs", id, "builder"), /WARNING: cudatoolkit: not a Python package; it is left out/);
+    assert.match(
+      run.steps[1]?.outputs["mlflow-model-url"] ?? "",
+      /^s3:\/\/mlflow\/\d+\/[0-9a-f]{32}\/artifacts\/tree$/,
+    );
+    assert.match(
+      await fuseml.ok("run", "logs", id, "builder"),
+      /WARNING: cudatoolkit: not a Python package; it is left out/,
+    );
     assert.match(await fuseml.ok("run", "logs", id, "trainer"), /-P depth=2 -P share=0.25, experiment trees/);
     const [output] = run.outputs;
     const answer = await fetch(output?.value ?? "", {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ inputs: [{ name: "x", shape: [2, 4], datatype: "FP64", data: [5.1, 3.5, 1.4, 0.2, 6.3, 3.3, 6.0, 2.5] }] }),
+      body: JSON.stringify({
+        inputs: [{ name: "x", shape: [2, 4], datatype: "FP64", data: [5.1, 3.5, 1.4, 0.2, 6.3, 3.3, 6.0, 2.5] }],
+      }),
     });
     assert.deepEqual(((await answer.json()) as Tensors).outputs[0]?.data, [0, 2]);
   });
@@ -166,7 +224,10 @@ describe("from a fresh server to a served model", { timeout: 9 * minutes }, () =
   test("requirements that do not install: pip's own words, and nothing half-made is kept", async () => {
     const environments = join(fuseml.dataDir, "environments");
     const before = readdirSync(environments).sort();
-    fuseml.directory("broken", { MLproject: "entry_points: {main: {command: python a.py}}\n", "requirements.txt": "no-such-package-of-fuseml==9.9.9\n" });
+    fuseml.directory("broken", {
+      MLproject: "entry_points: {main: {command: python a.py}}\n",
+      "requirements.txt": "no-such-package-of-fuseml==9.9.9\n",
+    });
     await fuseml.ok("codeset", "register", "broken", "-p", "workspace");
     const { code, err } = await fuseml.cli("workflow", "run", "mlflow-e2e", "--codeset", "workspace/broken", "--wait");
     assert.equal(code, 1);
@@ -192,25 +253,45 @@ describe("from a fresh server to a served model", { timeout: 9 * minutes }, () =
   test("after a crash of the server the model is served again, and stopping leaves no process behind", async () => {
     await fuseml.crash();
     await fuseml.startServer();
-    await until("the model answers", async () => (await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: request })).ok, 60_000);
+    await until(
+      "the model answers",
+      async () =>
+        (await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: request })).ok,
+      60_000,
+    );
     await fuseml.ok("application", "delete", "workspace-wines-mlflow-e2e");
-    assert.equal((await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: request })).status, 404);
+    assert.equal(
+      (await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body: request })).status,
+      404,
+    );
     await fuseml.ok("server", "stop");
-    const left = execFileSync("ps", ["-ww", "-eo", "args"], { encoding: "utf8" }).split("\n").filter((line) => line.includes(fuseml.dataDir));
+    const left = execFileSync("ps", ["-ww", "-eo", "args"], { encoding: "utf8" })
+      .split("\n")
+      .filter((line) => line.includes(fuseml.dataDir));
     assert.deepEqual(left, []);
   });
 });
 
 /** The directory of an environment whose lock names a package. */
 function environmentWith(environments: string, name: string): string {
-  const found = readdirSync(environments).find((entry) => /^[0-9a-f]{16}$/.test(entry) && readFileSync(join(environments, entry, "environment.json"), "utf8").includes(`"requested": "mlflow==3.17.2\\n${name}`));
+  const found = readdirSync(environments).find(
+    (entry) =>
+      /^[0-9a-f]{16}$/.test(entry) &&
+      readFileSync(join(environments, entry, "environment.json"), "utf8").includes(
+        `"requested": "mlflow==3.17.2\\n${name}`,
+      ),
+  );
   assert.ok(found, "no environment was made for the example");
   return found;
 }
 
 /** The store's real credentials, from the environment of its process. */
 async function storeCredentials(fuseml: Fuseml): Promise<{ run: string[] }> {
-  const { pid } = JSON.parse(readFileSync(join(fuseml.dataDir, "processes/extension-mlflow-store.json"), "utf8")) as { pid: number };
+  const { pid } = JSON.parse(readFileSync(join(fuseml.dataDir, "processes/extension-mlflow-store.json"), "utf8")) as {
+    pid: number;
+  };
   const env = readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
-  return { run: env.filter((entry) => /^NANIO_.*_KEY=/.test(entry)).map((entry) => entry.slice(entry.indexOf("=") + 1)) };
+  return {
+    run: env.filter((entry) => /^NANIO_.*_KEY=/.test(entry)).map((entry) => entry.slice(entry.indexOf("=") + 1)),
+  };
 }

@@ -21,7 +21,13 @@ export class Fuseml {
   private constructor(home: string, extra: NodeJS.ProcessEnv) {
     this.home = home;
     this.dataDir = join(home, "data");
-    const { FUSEML_SERVER_URL: _url, FUSEML_TOKEN: _token, XDG_CONFIG_HOME: _config, XDG_DATA_HOME: _data, ...inherited } = process.env;
+    const {
+      FUSEML_SERVER_URL: _url,
+      FUSEML_TOKEN: _token,
+      XDG_CONFIG_HOME: _config,
+      XDG_DATA_HOME: _data,
+      ...inherited
+    } = process.env;
     this.env = {
       ...inherited,
       HOME: home,
@@ -38,7 +44,10 @@ export class Fuseml {
   static async start(extra: NodeJS.ProcessEnv = {}): Promise<Fuseml> {
     const fuseml = new Fuseml(mkdtempSync(join(tmpdir(), "fuseml-e2e-")), extra);
     mkdirSync(fuseml.dataDir);
-    writeFileSync(join(fuseml.dataDir, "host-recipes.yaml"), 'recipes: [{image: "test/shell:*", command: [sh, -c, \'eval "$SCRIPT"\']}]\n');
+    writeFileSync(
+      join(fuseml.dataDir, "host-recipes.yaml"),
+      'recipes: [{image: "test/shell:*", command: [sh, -c, \'eval "$SCRIPT"\']}]\n',
+    );
     await fuseml.startServer();
     return fuseml;
   }
@@ -97,7 +106,11 @@ export class Fuseml {
 
   /** Real git, as a user would type it. @returns its output */
   async git(cwd: string, ...args: string[]): Promise<string> {
-    const { code, out, err } = await this.run("git", ["-c", "user.name=Test", "-c", "user.email=test@localhost", ...args], cwd);
+    const { code, out, err } = await this.run(
+      "git",
+      ["-c", "user.name=Test", "-c", "user.email=test@localhost", ...args],
+      cwd,
+    );
     if (code !== 0) throw new Error(`git ${args.join(" ")} ended with ${code}: ${out}${err}`);
     return out;
   }
@@ -146,10 +159,16 @@ export function isAlive(pid: number): boolean {
 }
 
 /** A workflow of shell steps, run one after the other. The codeset input is optional. */
-export function shellWorkflow(name: string, steps: Readonly<Record<string, string>>, of: { codeset?: boolean; outputs?: Readonly<Record<string, string[]>> } = {}): string {
+export function shellWorkflow(
+  name: string,
+  steps: Readonly<Record<string, string>>,
+  of: { codeset?: boolean; outputs?: Readonly<Record<string, string[]>> } = {},
+): string {
   const input = of.codeset ? "inputs: [{name: code, type: codeset}]\n" : "";
   const lines = Object.entries(steps).map(([step, script]) => {
-    const inputs = of.codeset ? '    inputs: [{name: code, codeset: {name: "{{ inputs.code }}", path: /project}}]\n' : "";
+    const inputs = of.codeset
+      ? '    inputs: [{name: code, codeset: {name: "{{ inputs.code }}", path: /project}}]\n'
+      : "";
     const outputs = of.outputs?.[step]?.map((output) => `{name: ${output}}`).join(", ");
     return `  - name: ${step}\n    image: test/shell:1\n${inputs}${outputs ? `    outputs: [${outputs}]\n` : ""}    env: [{name: SCRIPT, value: ${JSON.stringify(script)}}]\n`;
   });

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The `fuseml` command. */
 import { formatDiagnostic } from "@fuseml/core/diagnostic";
-import { FuseError } from "@fuseml/core/errors";
+import { FuseError, failure } from "@fuseml/core/errors";
 import { Command, CommanderError } from "commander";
 import pc from "picocolors";
 import { addApplicationCommands } from "./commands/application.ts";
@@ -43,7 +43,11 @@ function program(): Command {
 }
 
 /** The error as a person reads it. @returns the exit code */
-function report(error: unknown): number {
+function report(thrown: unknown): number {
+  const error =
+    (thrown as NodeJS.ErrnoException).code === "ENOSPC"
+      ? failure("disk.full", { where: (thrown as NodeJS.ErrnoException).path ?? "a file" }, { cause: thrown })
+      : thrown;
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (!(error instanceof FuseError)) {
     process.stderr.write(

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statfsSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { FuseError, failure } from "@fuseml/core/errors";
@@ -11,6 +11,8 @@ export type RunningServer = { readonly pid: number; readonly url: string };
 
 const startWithinMs = 30_000;
 const stopWithinMs = 60_000;
+/** With less than this the server cannot even say in its log why it ended. */
+const leastFreeBytes = 256 * 1024;
 
 export const dataDirectory = (env: NodeJS.ProcessEnv): string =>
   env.FUSEML_DATA_DIR || join(env.XDG_DATA_HOME || join(env.HOME || homedir(), ".local", "share"), "fuseml");
@@ -58,6 +60,8 @@ export async function startServer(env: NodeJS.ProcessEnv): Promise<{ server: Run
 function startFailure(logFile: string, exitCode: number | null): FuseError {
   const words = readFileSync(logFile, "utf8").trim().split("\n");
   const code = /^\[(.+)\]$/.exec(words.at(-1) ?? "")?.[1];
+  const { bavail, bsize } = statfsSync(dirname(logFile));
+  if (bavail * bsize < leastFreeBytes) return failure("disk.full", { where: dirname(logFile) });
   const plain = words.filter((line) => !line.startsWith("{"));
   if (code)
     return new FuseError({

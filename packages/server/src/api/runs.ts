@@ -224,8 +224,9 @@ export const runRoutes = ({ runs, ...addresses }: { runs: RunService } & Address
       errors: ["run.not-found"],
       handler: async function* ({ params, query, signal }) {
         const { run } = await runs.get(params.id);
+        const chunks = await runs.logs(run.id, { ...query, signal });
         yield { event: "run", data: { run: run.id } };
-        for await (const chunk of runs.logs(run.id, { ...query, signal })) {
+        for await (const chunk of chunks) {
           yield { id: `${chunk.step}:${chunk.offset}`, event: "log", data: chunk };
         }
         yield { event: "end", data: {} };

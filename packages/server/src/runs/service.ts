@@ -151,13 +151,12 @@ export class RunService {
     yield* hub.follow(runSubject(run.id), read, options.signal);
   }
 
-  /** The log of a run, step by step, or of one step. With `follow`, until the run has ended. */
-  async *logs(
+  /** The log of a run, step by step, or of one step. With `follow`, until the run has ended. @throws `run.not-found`, or when there is no such step */
+  async logs(
     id: string,
     options: { step?: string | undefined; from: number; follow: boolean; signal: AbortSignal },
-  ): AsyncIterable<LogChunk & { step: string }> {
+  ): Promise<AsyncIterable<LogChunk & { step: string }>> {
     const { run, steps } = await this.get(id);
-    const { store, hub, agents } = this.parts;
     if (options.step !== undefined && !steps.some((step) => step.name === options.step)) {
       throw failure("request.invalid", {
         message: `run ${run.id} has no step "${options.step}"`,
@@ -168,7 +167,17 @@ export class RunService {
         ),
       });
     }
-    for (const { name } of steps.filter((step) => options.step === undefined || step.name === options.step)) {
+    const chosen = steps.filter((step) => options.step === undefined || step.name === options.step);
+    return this.logsOf(run, chosen, options);
+  }
+
+  private async *logsOf(
+    run: StoredRun,
+    steps: readonly StoredStep[],
+    options: { step?: string | undefined; from: number; follow: boolean; signal: AbortSignal },
+  ): AsyncIterable<LogChunk & { step: string }> {
+    const { store, hub, agents } = this.parts;
+    for (const { name } of steps) {
       // a step that has not started has no log: wait for it when following
       const started = async () => {
         const present = (await store.read.runs.steps(run.id)).find((step) => step.name === name);

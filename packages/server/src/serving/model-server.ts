@@ -88,7 +88,8 @@ export function describeModel(directory: string): ModelDescription {
  * What the scoring server of an MLflow needs beyond what MLflow itself asks for: versions 1 and 2 use a part of Starlette
  * that its version 1 has removed, and do not say so.
  */
-const scoringServerLimits = (mlflowVersion: string | undefined): string[] => (/^[12]\./.test(mlflowVersion ?? "") ? ["starlette<1"] : []);
+const scoringServerLimits = (mlflowVersion: string | undefined): string[] =>
+  /^[12]\./.test(mlflowVersion ?? "") ? ["starlette<1"] : [];
 
 /** The environment that the model says it needs, with the server in it. */
 export function environmentOf(directory: string, description: ModelDescription): EnvironmentRequest {

@@ -24,7 +24,7 @@ function adapt(database: DatabaseSync): SqliteDatabase {
     prepare: (sql) => {
       const known = prepared.get(sql);
       if (known) return known;
-      const statement = adaptStatement(database.prepare(sql));
+      const statement = adaptStatement(database, sql);
       if (prepared.size >= keptStatements) prepared.clear();
       prepared.set(sql, statement);
       return statement;
@@ -32,13 +32,17 @@ function adapt(database: DatabaseSync): SqliteDatabase {
   };
 }
 
-function adaptStatement(statement: StatementSync): SqliteStatement {
+function adaptStatement(database: DatabaseSync, sql: string): SqliteStatement {
+  const statement: StatementSync = database.prepare(sql);
   const values = (parameters: readonly unknown[]) => parameters as SQLInputValue[];
+  // a full disk makes SQLite roll back by itself: rolling back what is over already must not hide why
+  const isRollback = sql.trim().toLowerCase() === "rollback";
+  const over = () => isRollback && !database.isTransaction;
   return {
     reader: statement.columns().length > 0,
     // rows come without a prototype; other drivers give plain objects
     all: (parameters) => statement.all(...values(parameters)).map((row) => ({ ...row })),
-    run: (parameters) => statement.run(...values(parameters)),
+    run: (parameters) => (over() ? { changes: 0, lastInsertRowid: 0 } : statement.run(...values(parameters))),
     iterate: (parameters) => statement.iterate(...values(parameters)) as IterableIterator<unknown>,
   };
 }
