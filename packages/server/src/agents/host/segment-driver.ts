@@ -124,7 +124,7 @@ export class SegmentDriver {
   private record(directory: string, event: StepEvent): StepEvent {
     mkdirSync(directory, { recursive: true });
     try {
-      writeAtomically(join(directory, files.outcome), JSON.stringify(event), 0o600);
+      writeAtomically(join(directory, files.outcome), JSON.stringify(event), 0o600, { sync: false });
     } catch (error) {
       // on a full disk the outcome lives in the database only
       this.parts.log.error({ err: error, directory }, "the outcome of a step could not be written");

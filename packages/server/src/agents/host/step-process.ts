@@ -92,5 +92,5 @@ export class StepProcess {
 
 function writeIdentity(directory: string, identity: ProcessIdentity): void {
   mkdirSync(directory, { recursive: true });
-  writeAtomically(join(directory, identityFile), JSON.stringify(identity), 0o600);
+  writeAtomically(join(directory, identityFile), JSON.stringify(identity), 0o600, { sync: false });
 }

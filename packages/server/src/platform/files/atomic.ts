@@ -4,16 +4,17 @@ import { failure } from "@fuseml/core/errors";
 
 /**
  * Writes a file so that a reader sees the old contents or the new, never a part; it is on the disk on return.
+ * @param sync false where surviving a crash of the process is enough, as for what the database knows, too
  * @throws `disk.full`
  */
-export function writeAtomically(path: string, contents: string | Uint8Array, mode = 0o644): void {
+export function writeAtomically(path: string, contents: string | Uint8Array, mode = 0o644, { sync = true } = {}): void {
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     const file = openSync(temporary, "w", mode);
     try {
       writeSync(file, typeof contents === "string" ? Buffer.from(contents) : contents);
-      fsyncSync(file);
+      if (sync) fsyncSync(file);
     } finally {
       closeSync(file);
     }
