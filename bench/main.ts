@@ -11,8 +11,10 @@ const chainLength = 100;
 const rounds = 5;
 const pushes = 10;
 
-const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
-const show = (numbers: readonly number[]): string => `median ${median(numbers).toFixed(1)} ms (min ${Math.min(...numbers).toFixed(1)}, max ${Math.max(...numbers).toFixed(1)}, n ${numbers.length})`;
+const median = (numbers: readonly number[]): number =>
+  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+const show = (numbers: readonly number[]): string =>
+  `median ${median(numbers).toFixed(1)} ms (min ${Math.min(...numbers).toFixed(1)}, max ${Math.max(...numbers).toFixed(1)}, n ${numbers.length})`;
 
 /** The same processes, one after the other, with nothing around them. */
 async function bareChain(): Promise<number> {
@@ -27,7 +29,8 @@ async function bareChain(): Promise<number> {
 async function chain({ client }: Fuseml): Promise<number> {
   const from = performance.now();
   const run = await client.call("POST /workflows/{name}/runs", { params: { name: "chain" }, body: { inputs: {} } });
-  for await (const { event } of client.stream("GET /runs/{id}/events", { params: { id: run.name } })) if (event === "run.ended") break;
+  for await (const { event } of client.stream("GET /runs/{id}/events", { params: { id: run.name } }))
+    if (event === "run.ended") break;
   const took = performance.now() - from;
   const { status } = await client.call("GET /runs/{id}", { params: { id: run.name } });
   if (status !== "Succeeded") throw new Error(`the chain ended as ${status}`);
@@ -58,9 +61,13 @@ async function pushToStart(fuseml: Fuseml, copy: string, n: number): Promise<num
 const fuseml = await Fuseml.start();
 try {
   const noop = `name: chain\nsteps:\n${Array.from({ length: chainLength }, (_, n) => `  - {name: s${n}, image: "bench/true:1"}\n`).join("")}`;
-  const first = 'name: first\ninputs: [{name: code, type: codeset}]\nsteps:\n  - name: a\n    image: test/shell:1\n    inputs: [{name: code, codeset: {name: "{{ inputs.code }}", path: /project}}]\n    env: [{name: SCRIPT, value: \'date +%s%N > "$HOME/started"\'}]\n';
+  const first =
+    'name: first\ninputs: [{name: code, type: codeset}]\nsteps:\n  - name: a\n    image: test/shell:1\n    inputs: [{name: code, codeset: {name: "{{ inputs.code }}", path: /project}}]\n    env: [{name: SCRIPT, value: \'date +%s%N > "$HOME/started"\'}]\n';
   fuseml.directory(".", { "chain.yaml": noop, "first.yaml": first });
-  fuseml.directory("data", { "host-recipes.yaml": 'recipes: [{image: "bench/true:*", command: ["true"]}, {image: "test/shell:*", command: [sh, -c, \'eval "$SCRIPT"\']}]\n' });
+  fuseml.directory("data", {
+    "host-recipes.yaml":
+      'recipes: [{image: "bench/true:*", command: ["true"]}, {image: "test/shell:*", command: [sh, -c, \'eval "$SCRIPT"\']}]\n',
+  });
   await fuseml.ok("workflow", "create", "chain.yaml");
   await fuseml.ok("workflow", "create", "first.yaml");
 
@@ -74,7 +81,9 @@ try {
   const ratio = median(engine.map((took, index) => took / (bare[index] ?? Number.NaN)));
   process.stdout.write(`chain of ${chainLength} no-op process steps, host agent, every transition synced to disk\n`);
   process.stdout.write(`  bare spawn   ${show(bare)}\n  as a run     ${show(engine)}\n`);
-  process.stdout.write(`  ratio        ${ratio.toFixed(2)} × the bare spawn; ${((median(engine) - median(bare)) / chainLength).toFixed(2)} ms of overhead a step\n`);
+  process.stdout.write(
+    `  ratio        ${ratio.toFixed(2)} × the bare spawn; ${((median(engine) - median(bare)) / chainLength).toFixed(2)} ms of overhead a step\n`,
+  );
 
   await fuseml.ok("project", "create", "bench");
   fuseml.directory("code", { "n.txt": "0" });
