@@ -84,18 +84,22 @@ export type RunStatus = (typeof runStatuses)[number];
 
 export const isRunEnded = (status: RunStatus): boolean => status !== "pending" && status !== "running";
 
-/** The status of a run from the states of its steps. */
-export function runStatus(states: readonly StepState[]): RunStatus {
-  if (states.some((state) => state.status === "failed")) return "failed";
-  if (states.some((state) => state.status === "cancelled")) return "cancelled";
-  if (states.every((state) => state.status === "succeeded")) return "succeeded";
-  if (states.every((state) => state.status === "waiting")) return "pending";
-  return "running";
+/** How many steps of a run there are of each status. */
+export type StepCounts = Readonly<Partial<Record<StepStatus, number>>>;
+
+/** The status of a run from how its steps stand. */
+export function runStatus(counts: StepCounts): RunStatus {
+  const of = (status: StepStatus): number => counts[status] ?? 0;
+  if (of("failed") > 0) return "failed";
+  if (of("cancelled") > 0) return "cancelled";
+  const open = of("waiting") + of("running") + of("skipped");
+  if (open === 0) return "succeeded";
+  return of("running") + of("succeeded") === 0 ? "pending" : "running";
 }
 
-/** After a failure or a cancel, what has not started never will. */
-export function settle(states: readonly StepState[], at: string): readonly StepState[] {
-  const broken = states.some((state) => state.status === "failed" || state.status === "cancelled");
-  if (!broken) return states;
-  return states.map((state) => (state.status === "waiting" ? { status: "skipped", ended: at } : state));
+/** The steps counted by status. */
+export function countSteps(states: readonly StepState[]): StepCounts {
+  const counts: Partial<Record<StepStatus, number>> = {};
+  for (const { status } of states) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
 }

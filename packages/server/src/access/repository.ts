@@ -1,4 +1,4 @@
-import type { Db } from "../state/store.ts";
+import type { Db } from "../state/db.ts";
 
 export type StoredToken = {
   readonly hash: string;

@@ -1,6 +1,7 @@
 import { applicationRoutes } from "./applications.ts";
 import { artifactRoutes } from "./artifacts.ts";
 import { codesetRoutes } from "./codesets.ts";
+import { extensionPartRoutes } from "./extension-parts.ts";
 import { extensionRoutes } from "./extensions.ts";
 import { projectRoutes } from "./projects.ts";
 import { runnableRoutes } from "./runnables.ts";
@@ -27,6 +28,7 @@ export const apiRoutes = (parts: Parts) => ({
   ...artifactRoutes(parts),
   ...applicationRoutes(parts),
   ...extensionRoutes(parts),
+  ...extensionPartRoutes(parts),
   ...runnableRoutes(parts),
   ...systemRoutes(parts),
 });

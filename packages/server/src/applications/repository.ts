@@ -1,5 +1,5 @@
 import { fromJson, toJson } from "../state/columns.ts";
-import type { Db } from "../state/store.ts";
+import type { Db } from "../state/db.ts";
 
 export type StoredApplication = {
   readonly name: string;

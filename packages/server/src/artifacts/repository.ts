@@ -1,8 +1,8 @@
 import { type ArtifactAddress, type ArtifactKind, formatAddress } from "@fuseml/core/artifact/address";
 import type { Selectable } from "kysely";
 import { fromJson, toJson } from "../state/columns.ts";
+import type { Db } from "../state/db.ts";
 import type { Schema } from "../state/schema.ts";
-import type { Db } from "../state/store.ts";
 
 /** The descriptor of an artifact version. Its contents are at `location`, never in the database. */
 export type Artifact = {

@@ -1,4 +1,4 @@
-import type { Db } from "../state/store.ts";
+import type { Db } from "../state/db.ts";
 
 /** An installed bundle and what it must know to start again; `state` is sealed. */
 export type InstalledBundle = { readonly name: string; readonly state: string; readonly created: string };

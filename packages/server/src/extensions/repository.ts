@@ -7,7 +7,7 @@ import type {
   ExtensionService,
 } from "@fuseml/core/extension/record";
 import { fromJson, toFlag, toJson } from "../state/columns.ts";
-import type { Db } from "../state/store.ts";
+import type { Db } from "../state/db.ts";
 
 export type Registered = { readonly registered: string; readonly updated: string };
 /** As it is stored: the configuration of credentials is sealed. */

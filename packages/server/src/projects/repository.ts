@@ -1,4 +1,4 @@
-import type { Db } from "../state/store.ts";
+import type { Db } from "../state/db.ts";
 
 export type StoredProject = { readonly name: string; readonly description: string; readonly created: string };
 /** `password` is sealed. */

@@ -12,7 +12,6 @@ import {
   runStatus,
   type StepEvent,
   type StepState,
-  settle,
 } from "@fuseml/core/run/state";
 import type { ExtensionResolver } from "../extensions/service.ts";
 import { type Clock, instant } from "../platform/clock.ts";
@@ -190,41 +189,35 @@ export class Engine {
     this.advance(runId);
   }
 
-  /** Records what an agent reported: state, event and the run's end in one transaction. */
+  /** Records what an agent reported: state, event and the run's end in one transaction. Reads only the steps that are told of. */
   private async apply(runId: string, events: readonly StepEvent[]): Promise<void> {
     await this.parts.store.transaction(async (unit) => {
       const run = await unit.runs.get(runId);
       if (!run || isRunEnded(run.status)) return;
-      const steps = await unit.runs.steps(runId);
-      const byName = new Map(steps.map((step) => [step.name, step]));
-      const touched = new Set<string>();
+      const touched = new Map<string, StoredStep>();
       for (const event of events) {
-        const step = byName.get(event.step);
+        const step = touched.get(event.step) ?? (await unit.runs.step(runId, event.step));
         if (!step) continue;
         const { state, changed } = onStepEvent(step.state, event);
         if (!changed) continue;
-        byName.set(step.name, { ...step, state });
-        touched.add(step.name);
+        touched.set(step.name, { ...step, state });
         await this.event(unit, runId, `step.${event.type}`, stepEventData(event));
       }
       if (touched.size === 0) return;
-      const now = [...byName.values()];
-      for (const step of now) if (touched.has(step.name)) await unit.runs.updateStep(step);
-      await this.settleRun(unit, run, now);
+      for (const step of touched.values()) await unit.runs.updateStep(step);
+      await this.settle(unit, run);
     });
   }
 
-  private async settleRun(unit: Unit, run: StoredRun, steps: readonly StoredStep[]): Promise<void> {
+  /** Brings the run's status to that of its steps. */
+  private async settle(unit: Unit, run: StoredRun): Promise<void> {
     const { clock } = this.parts;
-    const states = settle(
-      steps.map((step) => step.state),
-      instant(clock),
-    );
-    const status = runStatus(states);
+    const status = runStatus(await unit.runs.countSteps(run.id));
     if (!isRunEnded(status)) {
       if (run.status === "pending") await unit.runs.update({ ...run, status: "running", started: instant(clock) });
       return;
     }
+    const states = (await unit.runs.steps(run.id)).map((step) => step.state);
     const failed = states.find((state) => state.status === "failed");
     const outputs: Outputs = Object.assign(
       {},
@@ -232,16 +225,12 @@ export class Engine {
     );
     const workflow = await unit.workflows.getVersion(run.workflow, run.workflowVersion);
     const declared = new Set((workflow?.definition.outputs ?? []).map((output) => output.name));
-    await this.end(
-      unit,
-      {
-        ...run,
-        started: run.started ?? instant(clock),
-        outputs: Object.fromEntries(Object.entries(outputs).filter(([name]) => declared.has(name))),
-      },
-      status,
-      failed?.status === "failed" ? failed.error : null,
-    );
+    const ended = {
+      ...run,
+      started: run.started ?? instant(clock),
+      outputs: Object.fromEntries(Object.entries(outputs).filter(([name]) => declared.has(name))),
+    };
+    await this.end(unit, ended, status, failed?.status === "failed" ? failed.error : null);
   }
 
   /** The one place where a run ends. */

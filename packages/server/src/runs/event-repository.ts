@@ -1,5 +1,5 @@
 import { fromJson, toJson } from "../state/columns.ts";
-import type { Db } from "../state/store.ts";
+import type { Db } from "../state/db.ts";
 
 /** Something that happened, written in the transaction in which it happened. `seq` orders all events. */
 export type StoredEvent = {

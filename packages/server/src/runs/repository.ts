@@ -1,11 +1,11 @@
 import type { ResolvedChoice } from "@fuseml/core/extension/resolve";
 import type { Segment } from "@fuseml/core/run/plan";
 import type { PinnedInputs } from "@fuseml/core/run/spec";
-import type { Outputs, RunError, RunStatus, StepState } from "@fuseml/core/run/state";
+import type { Outputs, RunError, RunStatus, StepCounts, StepState } from "@fuseml/core/run/state";
 import type { Selectable } from "kysely";
 import { fromJson, toFlag, toJson } from "../state/columns.ts";
+import type { Db } from "../state/db.ts";
 import type { Schema } from "../state/schema.ts";
-import type { Db } from "../state/store.ts";
 
 /** Why there is a run. */
 export type RunCause =
@@ -65,6 +65,9 @@ export interface RunRepository {
   active(): Promise<StoredRun[]>;
   update(run: Pick<StoredRun, "id" | "status" | "error" | "outputs" | "started" | "ended">): Promise<void>;
   steps(runId: string): Promise<StoredStep[]>;
+  step(runId: string, name: string): Promise<StoredStep | undefined>;
+  /** Without reading the steps: a run may have very many. */
+  countSteps(runId: string): Promise<StepCounts>;
   updateStep(step: Omit<StoredStep, "ordinal">): Promise<void>;
   /** @returns false when it is there already */
   addSegment(segment: Segment, ordinal: number): Promise<boolean>;
@@ -87,6 +90,15 @@ const fromRow = (row: Selectable<Schema["run"]>): StoredRun => ({
   created: row.created,
   started: row.started,
   ended: row.ended,
+});
+
+const stepFromRow = (row: Selectable<Schema["step_run"]>): StoredStep => ({
+  runId: row.run_id,
+  ordinal: row.ordinal,
+  name: row.name,
+  state: fromJson<StepState>(row.state),
+  image: row.image,
+  extensions: fromJson<StoredStep["extensions"]>(row.extensions),
 });
 
 export const runRepository = (db: Db): RunRepository => ({
@@ -168,16 +180,27 @@ export const runRepository = (db: Db): RunRepository => ({
       .where("id", "=", id)
       .execute();
   },
+  async step(runId, name) {
+    const row = await db
+      .selectFrom("step_run")
+      .selectAll()
+      .where("run_id", "=", runId)
+      .where("name", "=", name)
+      .executeTakeFirst();
+    return row && stepFromRow(row);
+  },
+  async countSteps(runId) {
+    const rows = await db
+      .selectFrom("step_run")
+      .select((of) => ["status", of.fn.countAll<number>().as("count")])
+      .where("run_id", "=", runId)
+      .groupBy("status")
+      .execute();
+    return Object.fromEntries(rows.map((row) => [row.status, Number(row.count)]));
+  },
   async steps(runId) {
     const rows = await db.selectFrom("step_run").selectAll().where("run_id", "=", runId).orderBy("ordinal").execute();
-    return rows.map((row) => ({
-      runId: row.run_id,
-      ordinal: row.ordinal,
-      name: row.name,
-      state: fromJson<StepState>(row.state),
-      image: row.image,
-      extensions: fromJson<StoredStep["extensions"]>(row.extensions),
-    }));
+    return rows.map(stepFromRow);
   },
   async updateStep({ runId, name, state, image, extensions }) {
     await db

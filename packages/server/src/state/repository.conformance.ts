@@ -208,6 +208,9 @@ export function repositoryConformance(name: string, open: () => Promise<Store>):
       const extensions = { s: { extension: "e", service: "s", endpoint: "u" } };
       await runs.updateStep({ runId: "run_1", name: "b", state, image: "img", extensions });
       assert.deepEqual((await runs.steps("run_1"))[1], { ...step("run_1", 1, "b"), state, image: "img", extensions });
+      assert.deepEqual(await runs.step("run_1", "b"), (await runs.steps("run_1"))[1]);
+      assert.equal(await runs.step("run_1", "c"), undefined);
+      assert.deepEqual(await runs.countSteps("run_1"), { waiting: 1, running: 1 });
       const segment = { id: "run_1.a", runId: "run_1", agent: "host", steps: [] };
       assert.ok(await runs.addSegment(segment, 0));
       assert.equal(await runs.addSegment(segment, 0), false);

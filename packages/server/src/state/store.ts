@@ -19,10 +19,9 @@ import {
 } from "../serving/repository.ts";
 import { type AssignmentRepository, assignmentRepository } from "../workflows/assignment-repository.ts";
 import { type WorkflowRepository, workflowRepository } from "../workflows/repository.ts";
+import type { Db } from "./db.ts";
 import { migrations, sqliteDialect } from "./migrations.ts";
 import type { Schema } from "./schema.ts";
-
-export type Db = Kysely<Schema>;
 
 /** All repositories over one connection or one transaction. */
 export type Repositories = {

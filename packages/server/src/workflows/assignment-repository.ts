@@ -1,8 +1,8 @@
 import type { Assignment } from "@fuseml/core/assignment/match";
 import type { Selectable } from "kysely";
 import { fromJson, toJson } from "../state/columns.ts";
+import type { Db } from "../state/db.ts";
 import type { Schema } from "../state/schema.ts";
-import type { Db } from "../state/store.ts";
 
 export type StoredAssignment = Assignment & {
   readonly workflow: string;

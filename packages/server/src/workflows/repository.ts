@@ -1,6 +1,6 @@
 import type { WorkflowDefinition } from "@fuseml/core/workflow/definition";
 import { fromJson, toJson } from "../state/columns.ts";
-import type { Db } from "../state/store.ts";
+import type { Db } from "../state/db.ts";
 
 /** A version of a workflow. Versions count from 1 and are never changed. */
 export type StoredWorkflow = {

@@ -6,26 +6,9 @@ import type { Acceptance, Segment } from "@fuseml/core/run/plan";
 import type { StepSpec } from "@fuseml/core/run/spec";
 import type { StepEvent } from "@fuseml/core/run/state";
 import { literal } from "@fuseml/core/workflow/expression";
-import type { CodeStore } from "../../codesets/code-store.ts";
-import type { Clock } from "../../platform/clock.ts";
-import type { Log } from "../../platform/log.ts";
 import type { LogChunk, SegmentContext, WorkloadAgent } from "../../runs/workload-agent.ts";
-import type { HostRecipe } from "./recipes.ts";
+import type { HostAgentParts } from "./parts.ts";
 import { files, SegmentDriver } from "./segment-driver.ts";
-
-export type HostAgentParts = {
-  /** Holds a directory for each segment. */
-  readonly directory: string;
-  readonly recipes: { find(image: string): HostRecipe | undefined };
-  readonly code: Pick<CodeStore, "checkout">;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** What a step sees of this machine's environment. */
-  readonly baseEnv: Readonly<Record<string, string>>;
-  readonly namespace: string;
-  /** Between asking a process to end and making it end. */
-  readonly graceMs: number;
-};
 
 type Work = {
   readonly driver: SegmentDriver;

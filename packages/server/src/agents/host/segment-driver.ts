@@ -8,7 +8,7 @@ import type { Outputs, RunError, StepEvent } from "@fuseml/core/run/state";
 import { instant } from "../../platform/clock.ts";
 import { asDiskFull, writeAtomically } from "../../platform/files/atomic.ts";
 import { outputLimitBytes, type SegmentContext } from "../../runs/workload-agent.ts";
-import type { HostAgentParts } from "./agent.ts";
+import type { HostAgentParts } from "./parts.ts";
 import { LogPump, tailOf } from "./step-log.ts";
 import { type ProcessEnd, StepProcess } from "./step-process.ts";
 
