@@ -1,5 +1,5 @@
 import type { Client, Reply } from "@fuseml/client/client";
-import pc from "picocolors";
+import { errColours as pc } from "./colours.ts";
 import { duration, type Terminal } from "./output.ts";
 import { Progress } from "./progress.ts";
 

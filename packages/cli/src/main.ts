@@ -3,7 +3,7 @@
 import { formatDiagnostic } from "@fuseml/core/diagnostic";
 import { FuseError, failure } from "@fuseml/core/errors";
 import { Command, CommanderError } from "commander";
-import pc from "picocolors";
+import { errColours as pc } from "./colours.ts";
 import { addApplicationCommands } from "./commands/application.ts";
 import { addCodesetCommands } from "./commands/codeset.ts";
 import { addExtensionCommands } from "./commands/extension.ts";

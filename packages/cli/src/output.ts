@@ -2,8 +2,8 @@ import { failure } from "@fuseml/core/errors";
 import { suggest } from "@fuseml/core/nearest";
 import Table from "cli-table3";
 import { stringify as toCsv } from "csv-stringify/sync";
-import pc from "picocolors";
 import { stringify as toYaml } from "yaml";
+import { outColours as pc } from "./colours.ts";
 
 /** Where a command writes: results to `out`, everything else to `err`, so that results can be piped. */
 export type Terminal = {

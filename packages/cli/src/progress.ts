@@ -1,4 +1,4 @@
-import pc from "picocolors";
+import { errColours as pc } from "./colours.ts";
 import { duration, type Terminal } from "./output.ts";
 
 const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { Client } from "@fuseml/client/client";
 import { FuseError, failure } from "@fuseml/core/errors";
 import type { Command } from "commander";
-import pc from "picocolors";
+import { errColours as pc } from "../colours.ts";
 import { followRun } from "../follow-run.ts";
 import { pushSnapshot } from "../git.ts";
 import type { Terminal } from "../output.ts";

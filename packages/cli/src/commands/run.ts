@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import pc from "picocolors";
+import { outColours as pc } from "../colours.ts";
 import { describeCause, describeError, exitCodeOf, followRun, type RunDetail, runDuration } from "../follow-run.ts";
 import { duration, printValue, renderTable, type Terminal } from "../output.ts";
 import { action, listOptions, nameOf, type Session, valueOptions, withExample } from "../session.ts";
