@@ -52,7 +52,7 @@ async function noteLog(
     )) {
       if (event !== "log") continue;
       const line = (data as { text: string }).text.trimEnd().split("\n").at(-1);
-      if (line) progress.note(line);
+      if (line) progress.note(line, step);
     }
   } catch (error) {
     // a decoration: the run's own events say what matters

@@ -26,9 +26,9 @@ export class Progress {
     this.timer = setInterval(() => this.draw(), 100);
   }
 
-  /** What is going on within the present work. Only shown on a terminal. */
-  note(detail: string): void {
-    this.detail = detail.trim();
+  /** What is going on within some work, while it is the present one. Only shown on a terminal. */
+  note(detail: string, work = this.text): void {
+    if (work === this.text) this.detail = detail.trim();
   }
 
   done(text: string, took = performance.now() - this.since): void {
@@ -57,9 +57,16 @@ export class Progress {
 
   private draw(): void {
     this.frame = (this.frame + 1) % frames.length;
-    const line = `${frames[this.frame]} ${this.text} ${pc.dim(duration(performance.now() - this.since))}${this.detail ? pc.dim(`  ${this.detail}`) : ""}`;
-    // colour codes take no room on the screen: keep a margin for them
-    const room = (process.stderr.columns ?? 80) + 24;
-    this.at.err(`\r\u001b[2K${line.length > room ? line.slice(0, room) : line}`);
+    // cut before it is coloured: colour codes take no room on the screen, and a line that wraps cannot be drawn over
+    const room = (process.stderr.columns ?? 80) - 1;
+    const head = cut(`${frames[this.frame]} ${this.text}`, room);
+    const rest = cut(
+      ` ${duration(performance.now() - this.since)}${this.detail ? `  ${this.detail}` : ""}`,
+      room - head.length,
+    );
+    this.at.err(`\r\u001b[2K${head}${pc.dim(rest)}`);
   }
 }
+
+const cut = (text: string, room: number): string =>
+  text.length > room ? `${text.slice(0, Math.max(0, room - 1))}${room > 0 ? "…" : ""}` : text;

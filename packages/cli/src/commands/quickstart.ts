@@ -169,10 +169,15 @@ async function unlessThere(code: string, work: () => Promise<unknown>): Promise<
 }
 
 const nextSteps = (url: string): string => `
-What to type next:
-  git clone ${url}/git/${project}/${codeset}.git && cd ${codeset}   ${pc.dim("# change train.py or MLproject, then")}
-  git commit -am "another alpha" && git push         ${pc.dim("# a new run starts by itself; the same URL serves the new model")}
-  npm run fuseml -- run list                         ${pc.dim("# and: run get, run logs -f, run explain")}
+${pc.bold("What to type next")}
+  ${pc.dim("change the example: a push starts a new run, and the same URL serves the new model")}
+  git clone ${url}/git/${project}/${codeset}.git
+  cd ${codeset}    ${pc.dim("# change a default in MLproject, or train.py")}
+  git commit -am "another one" && git push
+  ${pc.dim("look at it")}
+  npm run fuseml -- run list
+  npm run fuseml -- run logs -f RUN
   npm run fuseml -- application list
-  npm run fuseml -- server stop                      ${pc.dim("# stops everything")}
+  ${pc.dim("stop everything")}
+  npm run fuseml -- server stop
 `;

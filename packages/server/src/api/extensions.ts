@@ -99,7 +99,7 @@ export const extensionRoutes = ({
 
 /** Work that tells how it goes, as events; its last word is an event, too. */
 async function* progress(work: (say: (message: string) => void) => Promise<string>): AsyncIterable<ServerEvent> {
-  const said: ServerEvent[] = [{ event: "progress", data: { message: "checking what is there" } }];
+  const said: ServerEvent[] = [{ event: "progress", data: { message: "starting" } }];
   let wake: () => void = () => undefined;
   let over = false;
   const tell = (event: ServerEvent) => {
