@@ -221,6 +221,39 @@ describe("from a fresh server to a served model", { timeout: 9 * minutes }, () =
     assert.deepEqual(((await answer.json()) as Tensors).outputs[0]?.data, [0, 2]);
   });
 
+  test("a format that the predictor cannot serve, and an entry point that is missing: why, and what there is", async () => {
+    const models = await fuseml.client.call("GET /artifacts", { query: { kind: "model", name: "wines" } });
+    const environments = join(fuseml.dataDir, "environments");
+    const image = `fuseml.local/mlflow/trainer:${environmentWith(environments, "scikit-learn")}`;
+    const step = (name: string, of: string, inputs: string, extensions: string) =>
+      `name: ${name}\ninputs: [{name: code, type: codeset}]\nsteps:\n  - name: only\n    image: ${of}\n    inputs: [${inputs}]\n    outputs: [{name: url}]\n    extensions: [${extensions}]\n`;
+    const s3 = "{name: store, service_resource: s3}, {name: kserve, service_resource: kserve-api}";
+    const code = '{name: code, codeset: {name: "{{ inputs.code }}", path: /project}}';
+    fuseml.directory(".", {
+      "tf.yaml": step(
+        "tf",
+        "ghcr.io/fuseml/kserve-predictor:latest",
+        `${code}, {name: model, value: "${models[0]?.location}"}, {name: predictor, value: tensorflow}`,
+        s3,
+      ),
+      "entry.yaml": step("entry", `"${image}"`, `${code}, {name: mlflow_entrypoint, value: validate}`, s3),
+    });
+    for (const [name, message, hint] of [
+      [
+        "tf",
+        /cannot be served with predictor "tensorflow"/,
+        /it holds no TensorFlow saved_model; predictor: auto chooses one that can/,
+      ],
+      ["entry", /MLproject has no entry point "validate"/, /entry points: main/],
+    ] as const) {
+      await fuseml.ok("workflow", "create", `${name}.yaml`);
+      const { code: exit, err } = await fuseml.cli("workflow", "run", name, "--codeset", "workspace/wines", "--wait");
+      assert.equal(exit, 1);
+      assert.match(err, message);
+      assert.match(err, hint);
+    }
+  });
+
   test("requirements that do not install: pip's own words, and nothing half-made is kept", async () => {
     const environments = join(fuseml.dataDir, "environments");
     const before = readdirSync(environments).sort();

@@ -217,11 +217,15 @@ describe("the original client's requests", { timeout: 120_000 }, () => {
   });
 
   test("the API describes itself: every path of the original is there", async () => {
-    const { openapi, paths } = (await send("GET", "/openapi.json")).body as {
+    const { openapi, paths, components } = (await send("GET", "/openapi.json")).body as {
       openapi: string;
       paths: Record<string, Record<string, unknown>>;
+      components: { schemas: Record<string, unknown> };
     };
     assert.equal(openapi, "3.1.0");
+    const text = JSON.stringify(paths);
+    for (const [, name = ""] of text.matchAll(/#\/components\/schemas\/(\w+)/g))
+      assert.ok(components.schemas[name], `no schema ${name}`);
     for (const [path, methods] of [
       ["/applications", "get post"],
       ["/applications/{name}", "get delete"],
@@ -260,5 +264,35 @@ describe("the original client's requests", { timeout: 120_000 }, () => {
       [2, 1],
     );
     assert.equal(await fuseml.ok("run", "logs", runs[1]?.name ?? "", "a"), "one\n");
+  });
+
+  test("an assignment to code://* takes every codeset, and a push that touches only README starts nothing", async () => {
+    const workflow = shellWorkflow("watch", { a: "cat src/train.py" }, { codeset: true }).replace(
+      "type: codeset}",
+      'type: codeset, changes: ["src/**"]}',
+    );
+    fuseml.directory(".", { "watch.yaml": workflow });
+    await fuseml.ok("workflow", "create", "watch.yaml");
+    assert.match(await fuseml.ok("workflow", "assign", "watch", "-i", "code=code://*"), /No run was started/);
+    fuseml.directory("one", { "src/train.py": "print(1)\n" });
+    fuseml.directory("two", { "src/train.py": "print(2)\n" });
+    await fuseml.ok("codeset", "push", "one", "-p", "q", "--wait");
+    await fuseml.ok("codeset", "push", "two", "-p", "r", "--wait");
+    const runs = () => fuseml.client.call("GET /workflows/runs", { query: { name: "watch" } });
+    assert.deepEqual(
+      (await runs()).map((run) => [run.project, run.status]),
+      [
+        ["r", "Succeeded"],
+        ["q", "Succeeded"],
+      ],
+    );
+    fuseml.directory("one", { "README.md": "hello" });
+    assert.match(await fuseml.ok("codeset", "push", "one", "-p", "q", "--wait"), /Published/);
+    assert.equal((await runs()).length, 2);
+    fuseml.directory("one", { "src/train.py": "print(3)\n" });
+    await fuseml.ok("codeset", "push", "one", "-p", "q", "--wait");
+    const [newest] = await runs();
+    assert.equal((await runs()).length, 3);
+    assert.equal(await fuseml.ok("run", "logs", newest?.name ?? "", "a"), "print(3)\n");
   });
 });

@@ -158,11 +158,14 @@ export async function compose(configuration: Configuration, url: string, clock: 
     version,
     commit: "",
     ready: () => ready,
-    routes: () => api,
+    routes: () => routes,
   });
-  addRoutes(app, api, authenticate);
-  addRoutes(app, kserveRoutes({ services: serving, publicUrl: url }), authenticate);
-  addRoutes(app, gatewayRoutes({ services: serving }), authenticate);
+  const routes = {
+    ...api,
+    ...kserveRoutes({ services: serving, publicUrl: url }),
+    ...gatewayRoutes({ services: serving }),
+  };
+  addRoutes(app, routes, authenticate);
   await gitHttp(app, {
     root: at.repositories,
     exists: async (project, name) => (await store.read.codesets.get(project, name)) !== undefined,

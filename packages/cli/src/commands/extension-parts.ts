@@ -23,15 +23,15 @@ type ServiceOptions = {
   format: string;
   field?: string[];
 };
+/** As the original client has them: `-c` is the category here. */
 const serviceOptions = (command: Command): Command =>
-  configurationOption(
-    command
-      .option("--id <id>")
-      .option("--desc <text>")
-      .option("-r, --resource <resource>")
-      .option("--category <category>")
-      .option("--auth-required", "credentials are needed"),
-  );
+  command
+    .option("--id <id>")
+    .option("--desc <text>")
+    .option("-r, --resource <resource>")
+    .option("-c, --category <category>")
+    .option("--auth-required", "credentials are needed")
+    .option("--configuration <key:value>", "a variable for the steps; may be repeated", collect);
 const serviceBody = (options: ServiceOptions) => ({
   ...(options.id ? { id: options.id } : {}),
   ...(options.desc !== undefined ? { description: options.desc } : {}),

@@ -35,13 +35,13 @@ export function addProjectCommands(program: Command): void {
     listOptions(project.command("list").alias("ls").description("list projects")),
     "fuseml project list -o json",
   ).action(
-    action<{ format: string; field?: string[] }>(async ({ client, terminal, settings }, options) => {
+    action<{ format: string; field?: string[] }>(async ({ client, terminal }, options) => {
       const projects = await client.call("GET /projects");
       printList(
         terminal,
         projects,
         [
-          { title: "Name", text: (of) => `${of.name}${of.name === settings.currentproject ? " *" : ""}` },
+          { title: "Name", text: (of) => of.name },
           { title: "Description", text: (of) => of.description },
           { title: "Users", text: (of) => of.users.map((user) => user.name).join(", ") },
         ],

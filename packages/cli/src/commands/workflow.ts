@@ -85,9 +85,9 @@ function definitionCommands(workflow: Command): void {
         [
           { title: "Name", text: (of) => of.name },
           { title: "Description", text: (of) => (of.description ?? "").trim().split("\n")[0] ?? "" },
-          { title: "Version", text: (of) => String(of.version) },
           { title: "Inputs", text: (of) => (of.inputs ?? []).map((input) => input.name).join(", ") },
           { title: "Outputs", text: (of) => (of.outputs ?? []).map((output) => output.name).join(", ") },
+          { title: "Version", text: (of) => String(of.version) },
         ],
         options,
       );

@@ -1,3 +1,4 @@
+import { workflowDefinition } from "@fuseml/core/workflow/definition";
 import { z } from "zod";
 import { openApi } from "../platform/http/openapi.ts";
 import { type AnyRoute, route } from "../platform/http/route.ts";
@@ -50,10 +51,14 @@ export const systemRoutes = ({ version, commit, ready, routes }: SystemParts) =>
     summary: "This description",
     reply: z.looseObject({}),
     handler: () =>
-      openApi(routes(), {
-        title: "FuseML",
-        version,
-        description: "Turns a published commit of ML code into a trained model and a served prediction endpoint.",
-      }) as Record<string, unknown>,
+      openApi(
+        routes(),
+        {
+          title: "FuseML",
+          version,
+          description: "Turns a published commit of ML code into a trained model and a served prediction endpoint.",
+        },
+        { Workflow: workflowDefinition },
+      ) as Record<string, unknown>,
   }),
 });

@@ -48,13 +48,20 @@ export class CodesetService {
       }
     }
     const { store, code, projects, clock } = this.parts;
-    await projects.ensure(codeset.project);
     const stored = { ...codeset, created: instant(clock) };
-    if (await store.read.codesets.get(codeset.project, codeset.name))
-      throw failure("codeset.exists", { name: `${codeset.project}/${codeset.name}` });
-    await code.create(codeset.project, codeset.name);
-    if (!(await store.transaction((unit) => unit.codesets.add(stored)))) {
-      throw failure("codeset.exists", { name: `${codeset.project}/${codeset.name}` });
+    const taken = () => failure("codeset.exists", { name: `${codeset.project}/${codeset.name}` });
+    if (await store.read.codesets.get(codeset.project, codeset.name)) throw taken();
+    try {
+      await code.create(codeset.project, codeset.name);
+      await store.transaction(async (unit) => {
+        await unit.projects.add({ name: codeset.project, description: "", created: stored.created });
+        if (!(await unit.codesets.add(stored))) throw taken();
+      });
+    } catch (error) {
+      // no repository without its record
+      if (!(await store.read.codesets.get(codeset.project, codeset.name)))
+        await code.remove(codeset.project, codeset.name);
+      throw error;
     }
     return { codeset: stored, user: await projects.ensureUser(codeset.project) };
   }

@@ -33,11 +33,6 @@ export class ProjectService {
     return { ...project, users: [] };
   }
 
-  async ensure(name: string): Promise<void> {
-    const { store, clock } = this.parts;
-    await store.transaction((unit) => unit.projects.add({ name, description: "", created: instant(clock) }));
-  }
-
   async list(): Promise<Project[]> {
     const { read } = this.parts.store;
     const users = await read.projects.users();

@@ -68,7 +68,8 @@ export class Launcher {
     if (!found.starts) return undefined;
     return this.launch(unit, {
       workflow,
-      project: assignment.project,
+      // a wildcard assignment belongs to no project: its runs belong to what started them
+      project: assignment.project || published.address.project,
       artifacts: found.pins,
       values: assignment.values,
       cause,

@@ -1,9 +1,17 @@
+import type { z } from "zod";
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from "zod-openapi";
 import { problem } from "./problem.ts";
 import type { AnyRoute, Routes } from "./route.ts";
 
-/** The OpenAPI 3.1 document of a table of routes. */
-export function openApi(routes: Routes, info: { title: string; version: string; description: string }): object {
+/**
+ * The OpenAPI 3.1 document of a table of routes.
+ * @param schemas by name: those that routes refer to by name only
+ */
+export function openApi(
+  routes: Routes,
+  info: { title: string; version: string; description: string },
+  schemas: Readonly<Record<string, z.ZodType>>,
+): object {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
   for (const [key, definition] of Object.entries(routes)) {
     const [method = "", path = ""] = key.split(" ");
@@ -13,6 +21,7 @@ export function openApi(routes: Routes, info: { title: string; version: string; 
     openapi: "3.1.0",
     info: { ...info, license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
     paths: paths as ZodOpenApiPathsObject,
+    components: { schemas: { ...schemas } },
   });
 }
 
