@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { Fuseml, until } from "./support/fuseml.ts";
+import { commandLines, Fuseml, until } from "./support/fuseml.ts";
 
 const minutes = 60_000;
 type Tensors = {
@@ -151,7 +151,7 @@ describe("from a fresh server to a served model", { timeout: 9 * minutes }, () =
       JSON.stringify(await fuseml.client.call("GET /extensions", {})),
       ...(await Promise.all(runs.map((run) => fuseml.ok("run", "logs", run.name)))),
       ...(await Promise.all(runs.map((run) => fuseml.ok("run", "explain", run.name, "-o", "json")))),
-      execFileSync("ps", ["-ww", "-eo", "args"], { encoding: "utf8" }),
+      ...commandLines(),
       readFileSync(join(fuseml.dataDir, "fuseml.db"), "latin1"),
       readFileSync(join(fuseml.dataDir, "server.log"), "utf8"),
     ];
@@ -298,9 +298,7 @@ describe("from a fresh server to a served model", { timeout: 9 * minutes }, () =
       404,
     );
     await fuseml.ok("server", "stop");
-    const left = execFileSync("ps", ["-ww", "-eo", "args"], { encoding: "utf8" })
-      .split("\n")
-      .filter((line) => line.includes(fuseml.dataDir));
+    const left = commandLines().filter((line) => line.includes(fuseml.dataDir));
     assert.deepEqual(left, []);
   });
 });

@@ -29,12 +29,21 @@ export function openSession(command: Command): Session {
     });
   const loud = verbose || /^(1|true)$/i.test(env.FUSEML_VERBOSE ?? "");
   const client = new Client({
-    url: url ?? env.FUSEML_SERVER_URL ?? settings.url ?? defaultUrl,
-    token: env.FUSEML_TOKEN ?? settings.token,
+    url: checkedUrl(url || env.FUSEML_SERVER_URL || settings.url || defaultUrl),
+    token: env.FUSEML_TOKEN || settings.token,
     timeoutMs: seconds * 1000,
     ...(loud ? { trace: (line) => terminal.err(`${line}\n`) } : {}),
   });
   return { client, settings, terminal, env };
+}
+
+/** @throws `request.invalid` for what is no URL */
+function checkedUrl(text: string): string {
+  if (/^https?:\/\//.test(text) && URL.canParse(text)) return text;
+  throw failure("request.invalid", {
+    message: `"${text}" is not the URL of a server`,
+    hint: `write for example --url ${defaultUrl}`,
+  });
 }
 
 /** Wraps the work of a command: it gets the session, its positional arguments and its options. */

@@ -83,26 +83,12 @@ async function install(python: string, target: string): Promise<void> {
   chmodSync(uv, 0o755);
 }
 
-/** For a Python without pip: the wheel from PyPI's JSON API, its hash checked, unpacked by Python's own zipfile. */
+/** For a Python without pip: the wheel from the package index, its hash checked, unpacked by Python's own zipfile. */
 async function unpackWheel(python: string, target: string): Promise<void> {
-  const tags: Readonly<Record<string, string>> = {
-    "linux-x64": "manylinux_2_17_x86_64.manylinux2014_x86_64",
-    "linux-arm64": "manylinux_2_17_aarch64.manylinux2014_aarch64.musllinux_1_1_aarch64",
-    "darwin-arm64": "macosx_11_0_arm64",
-    "darwin-x64": "macosx_10_12_x86_64",
-  };
-  const tag = tags[`${process.platform}-${process.arch}`] ?? "none";
-  const index = process.env.FUSEML_PYPI_JSON ?? "https://pypi.org/pypi";
-  const answer = await fetch(`${index}/uv/${uvVersion}/json`);
-  if (!answer.ok) throw new Error(`${index} answered ${answer.status}`);
-  const release = (await answer.json()) as { urls: { filename: string; url: string; digests: { sha256: string } }[] };
-  const wheel = release.urls.find(
-    ({ filename }) => filename.includes(tag.split(".")[0] ?? tag) && filename.endsWith(".whl"),
-  );
-  if (!wheel) throw new Error(`there is no uv wheel for ${process.platform}-${process.arch}`);
+  const wheel = await findWheel(process.env.PIP_INDEX_URL ?? "https://pypi.org/simple");
   const bytes = Buffer.from(await (await fetch(wheel.url)).arrayBuffer());
   const digest = createHash("sha256").update(bytes).digest("hex");
-  if (digest !== wheel.digests.sha256) throw new Error(`${wheel.filename} has another SHA-256 than PyPI says`);
+  if (digest !== wheel.sha256) throw new Error(`${wheel.url} has another SHA-256 than the index says`);
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target, { recursive: true });
   const file = join(target, "uv.whl");
@@ -111,6 +97,30 @@ async function unpackWheel(python: string, target: string): Promise<void> {
   mkdirSync(join(target, "bin"), { recursive: true });
   renameSync(join(target, `uv-${uvVersion}.data`, "scripts", "uv"), join(target, "bin", "uv"));
   rmSync(file);
+}
+
+/** Looks the wheel for this platform up in a package index (the "simple" API, PEP 503). */
+async function findWheel(index: string): Promise<{ url: string; sha256: string }> {
+  const tags: Readonly<Record<string, string>> = {
+    "linux-x64": "manylinux_2_17_x86_64",
+    "linux-arm64": "manylinux_2_17_aarch64",
+    "darwin-arm64": "macosx_11_0_arm64",
+    "darwin-x64": "macosx_10_12_x86_64",
+  };
+  const page = `${index.replace(/\/+$/, "")}/uv/`;
+  const answer = await fetch(page, { headers: { accept: "text/html" } });
+  if (!answer.ok) throw new Error(`${page} answered ${answer.status}`);
+  const tag = tags[`${process.platform}-${process.arch}`] ?? "none";
+  for (const [, href = ""] of (await answer.text()).matchAll(/href="([^"]+\.whl#sha256=[0-9a-f]{64})"/g)) {
+    const url = new URL(href.replaceAll("&amp;", "&"), page);
+    const name = url.pathname.split("/").at(-1) ?? "";
+    if (name.startsWith(`uv-${uvVersion}-`) && name.includes(tag)) {
+      const sha256 = url.hash.slice("#sha256=".length);
+      url.hash = "";
+      return { url: url.href, sha256 };
+    }
+  }
+  throw new Error(`${page} has no uv ${uvVersion} wheel for ${process.platform}-${process.arch}`);
 }
 
 /** The environment in which uv runs: what pip was told about indexes and certificates holds for uv, too. */

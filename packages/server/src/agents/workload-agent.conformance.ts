@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { describe, test } from "node:test";
 import type { Segment } from "@fuseml/core/run/plan";
 import type { StepSpec } from "@fuseml/core/run/spec";
@@ -20,6 +19,8 @@ export type AgentUnderTest = {
   reopen(): WorkloadAgent;
   /** Whether a process that a script told the number of (`echo $$`) lives. */
   isAlive(pid: number): boolean;
+  /** The number of the group that a process is in. */
+  groupOf(pid: number): number;
   dispose(): Promise<void>;
 };
 
@@ -291,7 +292,7 @@ export function workloadAgentConformance(
         await submitAndCrash(of, context(), "\n");
         const pid = (await logOf(agent, of, "a")).trim();
         // the group: the step and what supervises it
-        const group = Number(execFileSync("ps", ["-o", "pgid=", "-p", pid], { encoding: "utf8" }));
+        const group = groupOf(Number(pid));
         await agent.submit(of, context());
         process.kill(-group, "SIGKILL");
         const last = (await eventsOf(agent, of)).at(-1);

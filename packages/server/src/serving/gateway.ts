@@ -116,12 +116,22 @@ async function predict(
   if (!request.ok) throw refuse(request.error);
   const invocation = toInvocation(request.value, server.description.signature);
   if (!invocation.ok) throw refuse(invocation.error);
-  const response = await fetch(`${server.url}/invocations`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(invocation.value),
-    signal,
-  });
+  let response: Response;
+  try {
+    response = await fetch(`${server.url}/invocations`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(invocation.value),
+      signal,
+    });
+  } catch (error) {
+    // its supervisor starts it again
+    throw failure(
+      "serving.not-ready",
+      { name, reason: "its model server has just died and is being started again" },
+      { cause: error },
+    );
+  }
   const answered = (await response.json()) as { predictions?: unknown; message?: unknown; error_code?: unknown };
   if (response.status === 400) throw refuse(String(answered.message ?? "the model refused the request"));
   if (!response.ok)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync, fork } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -23,6 +23,7 @@ workloadAgentConformance("host", async () => {
       }),
     reopen: () => makeAgent(root),
     isAlive: (pid) => identify(pid) !== undefined,
+    groupOf: (pid) => Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[2]),
     dispose: async () => rmSync(root, { recursive: true, force: true }),
   };
 });
