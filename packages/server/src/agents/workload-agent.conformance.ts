@@ -287,7 +287,7 @@ export function workloadAgentConformance(
 
     check(
       "a step whose process was killed with everything around it is told as vanished",
-      async ({ agent, shellImage, submitAndCrash }, segment) => {
+      async ({ agent, shellImage, submitAndCrash, groupOf }, segment) => {
         const of = segment(shell(shellImage, "a", "echo $$; sleep 300"));
         await submitAndCrash(of, context(), "\n");
         const pid = (await logOf(agent, of, "a")).trim();
