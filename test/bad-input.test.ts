@@ -1,10 +1,10 @@
 /** Bad input gets a clear error with a stable code, and nothing half-made remains. */
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { Fuseml, shellWorkflow } from "./support/fuseml.ts";
+import { Fuseml, shellWorkflow, until } from "./support/fuseml.ts";
 
 describe("bad input", { timeout: 120_000 }, () => {
   let fuseml: Fuseml;
@@ -236,15 +236,28 @@ describe("bad input", { timeout: 120_000 }, () => {
     const filler = join(small, "filler");
     const fill = () => fuseml.run("sh", ["-c", `cat /dev/zero > ${filler}; sync; true`]);
     try {
-      const own = ["--data-dir", data];
-      const { out, code } = await fuseml.cli("server", "start", "--port", "0", ...own);
+      mkdirSync(data);
+      cpSync(join(fuseml.dataDir, "host-recipes.yaml"), join(data, "host-recipes.yaml"));
+      const { out, code } = await fuseml.cli("server", "start", "--port", "0", "--data-dir", data);
       assert.equal(code, 0, out);
       const url = /http:\S+/.exec(out)?.[0] ?? "";
+      fuseml.directory(".", {
+        "patient.yaml": shellWorkflow("patient", { a: 'while [ ! -e "$HOME/go" ]; do sleep 0.1; done', b: "echo b" }),
+      });
+      await fuseml.ok("--url", url, "workflow", "create", "patient.yaml");
+      const id = /run_\w+/.exec(await fuseml.ok("--url", url, "workflow", "run", "patient"))?.[0] ?? "";
       await fill();
       const full = await fuseml.cli("--url", url, "codeset", "register", "code", "-p", "full");
       assert.equal(full.code, 1);
       assert.match(full.err, /the disk is full|No space left/);
+      // a step ends while hardly anything can be written: the server lives, and the run comes to an end that says why
+      fuseml.directory(".", { go: "" });
+      await until("step a is over", () => existsSync(join(data, "segments", `${id}.a`, "a", "exit")));
+      assert.equal((await fetch(`${url}/runs/${id}`)).status, 200);
       await fuseml.run("rm", [filler]);
+      const { code: result } = await fuseml.cli("--url", url, "run", "wait", id);
+      if (result !== 0) assert.match(await fuseml.ok("--url", url, "run", "get", id), /disk\.full|step\.vanished/);
+      assert.equal((await fuseml.cli("--url", url, "workflow", "run", "patient", "--wait")).code, 0);
       await fuseml.ok("--url", url, "codeset", "register", "code", "-p", "full");
       fuseml.env.FUSEML_DATA_DIR = data;
       await fuseml.ok("server", "stop");

@@ -184,7 +184,10 @@ export async function compose(configuration: Configuration, url: string, clock: 
     async resume() {
       await serving.start();
       // steps need what the extensions give: after a crash these are alive and adopted at once
-      void installer.startInstalled().then(() => engine.start());
+      installer
+        .startInstalled()
+        .then(() => engine.start())
+        .catch((error: unknown) => log.fatal({ err: error }, "the runs could not be taken up"));
       await codesets.recover();
       ready = true;
     },

@@ -97,13 +97,10 @@ async function publishExample(client: Client, env: NodeJS.ProcessEnv, progress: 
     desc: "tells the cultivar of a wine, with scikit-learn",
     label: ["mlflow"],
   });
-  const present = await client.call("GET /artifacts", {
-    query: { kind: "code", project, name: codeset, limit: "200" },
-  });
-  const head = present.find((artifact) => artifact.metadata.head === true);
+  const { head } = await client.call("GET /codesets/{project}/{name}", { params: { project, name: codeset } });
   if (head) {
-    progress.done(`codeset ${project}/${codeset} is there: ${head.address.split("/").at(-1)?.slice(0, 7)}`);
-    return head.address.split("/").at(-1) ?? "";
+    progress.done(`codeset ${project}/${codeset} is there: ${head.slice(0, 7)}`);
+    return head;
   }
   const { commit } = await pushSnapshot(
     join(examples, "codesets", codeset),

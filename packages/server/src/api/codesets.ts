@@ -11,6 +11,10 @@ export const codesetSchema = z
     description: z.string(),
     labels: z.array(z.string()),
     url: z.string().meta({ description: "git URL: clone and push" }),
+    head: z
+      .string()
+      .optional()
+      .meta({ description: "newest commit of the default branch; absent when nothing was pushed" }),
     created: instant.optional(),
   })
   .meta({ id: "Codeset" });
@@ -66,7 +70,10 @@ export const codesetRoutes = ({
       params: key,
       reply: codesetSchema,
       errors: ["codeset.not-found"],
-      handler: async ({ params }) => show(await codesets.get(params.project, params.name)),
+      handler: async ({ params }) => {
+        const head = await codesets.head(params.project, params.name);
+        return { ...show(await codesets.get(params.project, params.name)), ...(head ? { head: head.version } : {}) };
+      },
     }),
     "GET /codesets/{project}/{name}/credentials": route({
       tag,

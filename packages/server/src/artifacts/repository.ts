@@ -38,6 +38,10 @@ export interface ArtifactRepository {
     name?: string | undefined;
     limit: number;
   }): Promise<Artifact[]>;
+  /** Makes a tag point to this version: tags move, addresses do not. */
+  tag(address: ArtifactAddress, tag: string): Promise<void>;
+  tagged(kind: ArtifactKind, project: string, name: string, tag: string): Promise<Artifact | undefined>;
+  /** With their tags. */
   removeOf(kind: ArtifactKind, project: string, name: string): Promise<void>;
   /** Nodes are addresses, `run:<id>` and `application:<name>`. */
   link(edge: LineageEdge): Promise<void>;
@@ -110,7 +114,38 @@ export const artifactRepository = (db: Db): ArtifactRepository => ({
     if (name !== undefined) query = query.where("name", "=", name);
     return (await query.orderBy("seq", "desc").limit(limit).execute()).map(fromRow);
   },
+  async tag({ kind, project, name, version }, tag) {
+    await db
+      .insertInto("artifact_tag")
+      .values({ kind, project, name, tag, version })
+      .onConflict((conflict) => conflict.columns(["kind", "project", "name", "tag"]).doUpdateSet({ version }))
+      .execute();
+  },
+  async tagged(kind, project, name, tag) {
+    const row = await db
+      .selectFrom("artifact")
+      .innerJoin("artifact_tag", (join) =>
+        join
+          .onRef("artifact_tag.kind", "=", "artifact.kind")
+          .onRef("artifact_tag.project", "=", "artifact.project")
+          .onRef("artifact_tag.name", "=", "artifact.name")
+          .onRef("artifact_tag.version", "=", "artifact.version"),
+      )
+      .selectAll("artifact")
+      .where("artifact_tag.kind", "=", kind)
+      .where("artifact_tag.project", "=", project)
+      .where("artifact_tag.name", "=", name)
+      .where("artifact_tag.tag", "=", tag)
+      .executeTakeFirst();
+    return row && fromRow(row);
+  },
   async removeOf(kind, project, name) {
+    await db
+      .deleteFrom("artifact_tag")
+      .where("kind", "=", kind)
+      .where("project", "=", project)
+      .where("name", "=", name)
+      .execute();
     await db
       .deleteFrom("artifact")
       .where("kind", "=", kind)

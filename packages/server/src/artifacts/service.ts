@@ -22,11 +22,8 @@ export class ArtifactService {
     this.parts = parts;
   }
 
-  /**
-   * Records an artifact. With `trigger`, in the same transaction, starts what depends on it.
-   * Recording the same contents again changes nothing. @throws `artifact.immutable`
-   */
-  async publish(unit: Unit, artifact: Artifact, trigger?: { changed: readonly string[] | undefined }): Promise<void> {
+  /** Records an artifact. Recording the same contents again changes nothing. @throws `artifact.immutable` */
+  async record(unit: Unit, artifact: Artifact): Promise<void> {
     if (!(await unit.artifacts.add(artifact))) {
       const present = await unit.artifacts.get(artifact.address);
       if (present && present.location !== artifact.location)
@@ -41,11 +38,19 @@ export class ArtifactService {
         created: artifact.created,
       });
     }
-    if (trigger) await this.parts.launcher.onPublished(unit, artifact, trigger.changed);
+  }
+
+  /**
+   * Records an artifact and, in the same transaction, starts what depends on it; the same artifact never twice.
+   * @param changed the paths that differ from the version before, when there is one
+   */
+  async publish(unit: Unit, artifact: Artifact, changed?: readonly string[]): Promise<void> {
+    await this.record(unit, artifact);
+    await this.parts.launcher.onPublished(unit, artifact, changed);
   }
 
   async register(artifact: Artifact): Promise<Artifact> {
-    await this.parts.store.transaction((unit) => this.publish(unit, artifact, { changed: undefined }));
+    await this.parts.store.transaction((unit) => this.publish(unit, artifact));
     return artifact;
   }
 

@@ -1,9 +1,10 @@
 import { type ArtifactAddress, namePattern } from "@fuseml/core/artifact/address";
 import { failure } from "@fuseml/core/errors";
+import type { Artifact } from "../artifacts/repository.ts";
 import type { ArtifactService } from "../artifacts/service.ts";
 import { type Clock, instant } from "../platform/clock.ts";
 import type { ProjectService, ProjectUser } from "../projects/service.ts";
-import { headOf } from "../runs/launcher.ts";
+import { headOf, headTag } from "../runs/launcher.ts";
 import type { Store } from "../state/store.ts";
 import type { CodeStore } from "./code-store.ts";
 import type { StoredCodeset } from "./repository.ts";
@@ -77,6 +78,11 @@ export class CodesetService {
     return codeset;
   }
 
+  /** The newest commit of the default branch, once something was pushed. */
+  async head(project: string, name: string): Promise<ArtifactAddress | undefined> {
+    return (await headOf(this.parts.store.read, project, name))?.address;
+  }
+
   /** The user as whom one pushes to the codeset. @throws `codeset.not-found` */
   async pusher(project: string, name: string): Promise<ProjectUser> {
     await this.get(project, name);
@@ -135,34 +141,31 @@ export class CodesetService {
     const before = await headOf(store.read, project, name);
     const known = new Set(
       (await store.read.artifacts.list({ kind: "code", project, name, limit: recordedCommits * 2 })).map(
-        (artifact) => artifact.address.version,
+        (of) => of.address.version,
       ),
     );
+    const headMoved = head !== before?.address.version && commits.some(({ commit }) => commit === head);
     const fresh = commits.filter(({ commit }) => !known.has(commit));
-    if (fresh.length === 0) return;
-    const headIsNew = fresh.some(({ commit }) => commit === head);
+    if (fresh.length === 0 && !headMoved) return;
     const changed =
-      headIsNew && before && head ? await code.changedPaths(project, name, before.address.version, head) : undefined;
+      headMoved && before && head ? await code.changedPaths(project, name, before.address.version, head) : undefined;
+    const artifactOf = ({ commit, ...about }: (typeof commits)[number]): Artifact => ({
+      address: { kind: "code", project, name, version: commit },
+      location: `git://${project}/${name}#${commit}`,
+      digest: `sha1:${commit}`,
+      labels: codeset.labels,
+      metadata: about,
+      runId: null,
+      created: instant(clock),
+    });
     await store.transaction(async (unit) => {
-      // the head comes last: its publication may start runs
-      for (const { commit, ...about } of [
-        ...fresh.filter((entry) => entry.commit !== head),
-        ...fresh.filter((entry) => entry.commit === head),
-      ]) {
-        await artifacts.publish(
-          unit,
-          {
-            address: { kind: "code", project, name, version: commit },
-            location: `git://${project}/${name}#${commit}`,
-            digest: `sha1:${commit}`,
-            labels: codeset.labels,
-            metadata: { ...about, ...(commit === head ? { head: true } : {}) },
-            runId: null,
-            created: instant(clock),
-          },
-          commit === head ? { changed } : undefined,
-        );
-      }
+      for (const commit of fresh) await artifacts.record(unit, artifactOf(commit));
+      const newest = headMoved ? commits.find(({ commit }) => commit === head) : undefined;
+      if (!newest) return;
+      const artifact = artifactOf(newest);
+      // a branch that is set back has a head that was one before: what ran for it is not run again
+      await unit.artifacts.tag(artifact.address, headTag);
+      await artifacts.publish(unit, artifact, changed);
     });
   }
 }

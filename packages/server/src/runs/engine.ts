@@ -16,6 +16,7 @@ import {
 import type { ExtensionResolver } from "../extensions/service.ts";
 import { type Clock, instant } from "../platform/clock.ts";
 import type { Hub } from "../platform/events/hub.ts";
+import { asDiskFull } from "../platform/files/atomic.ts";
 import type { Log } from "../platform/log.ts";
 import type { Store, Unit } from "../state/store.ts";
 import type { StoredRun, StoredStep } from "./repository.ts";
@@ -32,6 +33,8 @@ export type EngineParts = {
   readonly issueToken: (runId: string) => Promise<string>;
   readonly serverUrl: string;
 };
+
+const tryAgainAfterMs = 1000;
 
 export const runSubject = (runId: string): string => `run:${runId}`;
 
@@ -63,14 +66,25 @@ export class Engine {
 
   /** Does what can be done for a run now. Called again while it works, it works once more. */
   advance(runId: string): void {
-    void this.inTurn(runId, async () => {
+    void this.inTurn(runId, () => this.dispatch(runId).catch((error: unknown) => this.stumble(runId, error)));
+  }
+
+  /**
+   * Something went wrong with the engine's own work on a run. What may pass, as a full disk, is tried again: the run is not
+   * lost. Anything else ends the run and says why.
+   */
+  private async stumble(runId: string, thrown: unknown): Promise<void> {
+    const error = asDiskFull(thrown, "the database");
+    this.parts.log.error({ err: error, run: runId }, "a run could not be advanced");
+    if (this.stopping) return;
+    if (!(error as { temporary?: boolean }).temporary) {
       try {
-        await this.dispatch(runId);
-      } catch (error) {
-        this.parts.log.error({ err: error, run: runId }, "a run could not be advanced");
-        await this.failRun(runId, asRunError(error));
+        return await this.failRun(runId, asRunError(error));
+      } catch (again) {
+        this.parts.log.error({ err: again, run: runId }, "nor could its end be recorded");
       }
-    });
+    }
+    setTimeout(() => this.advance(runId), tryAgainAfterMs).unref();
   }
 
   /** Ends a run at a person's wish. @throws `run.ended` */
@@ -82,10 +96,8 @@ export class Engine {
         if (!run) throw failure("run.not-found", { name: runId });
         if (isRunEnded(run.status)) throw failure("run.ended", { name: runId, status: run.status });
         const at = instant(clock);
-        const states = new Map<string, StepState>();
         for (const step of await unit.runs.steps(runId)) {
           const state = onCancel(step.state, at);
-          states.set(step.name, state);
           if (state !== step.state) await unit.runs.updateStep({ ...step, state });
         }
         await this.event(unit, runId, "run.cancelled", { by });
@@ -180,13 +192,13 @@ export class Engine {
         if (this.stopping) return;
         await this.inTurn(runId, () => this.apply(runId, events));
       }
-    } catch (error) {
-      this.parts.log.error({ err: error, run: runId, segment: segment.id }, "a segment could not be observed");
-      await this.inTurn(runId, () => this.failRun(runId, asRunError(error)));
-    } finally {
       this.observing.delete(segment.id);
+      this.advance(runId);
+    } catch (error) {
+      // observed again, the agent tells everything once more
+      this.observing.delete(segment.id);
+      await this.inTurn(runId, () => this.stumble(runId, error));
     }
-    this.advance(runId);
   }
 
   /** Records what an agent reported: state, event and the run's end in one transaction. Reads only the steps that are told of. */

@@ -160,15 +160,12 @@ async function pinInputs(
   return { codesets, models, values: bindScalars(workflow.definition, values) };
 }
 
+/** The tag of a codeset's newest commit on its default branch. */
+export const headTag = "head";
+
 /** The head of a codeset's default branch, unless nothing but the first, empty commit is there. */
-export async function headOf(
-  unit: Pick<Unit, "artifacts">,
-  project: string,
-  name: string,
-): Promise<Artifact | undefined> {
-  const recent = await unit.artifacts.list({ kind: "code", project, name, limit: 200 });
-  return recent.find((artifact) => artifact.metadata.head === true);
-}
+export const headOf = (unit: Pick<Unit, "artifacts">, project: string, name: string): Promise<Artifact | undefined> =>
+  unit.artifacts.tagged("code", project, name, headTag);
 
 async function headsFor(unit: Unit, assignment: StoredAssignment): Promise<Map<string, ArtifactAddress>> {
   const heads = new Map<string, ArtifactAddress>();

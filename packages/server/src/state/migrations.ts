@@ -19,6 +19,8 @@ export const migrations = ({ serial }: Dialect): readonly Migration[] => [
         metadata TEXT NOT NULL, run_id TEXT, created TEXT NOT NULL)`,
       "CREATE INDEX artifact_by_name ON artifact (kind, project, name, seq)",
       "CREATE INDEX artifact_by_location ON artifact (location)",
+      `CREATE TABLE artifact_tag (kind TEXT NOT NULL, project TEXT NOT NULL, name TEXT NOT NULL, tag TEXT NOT NULL,
+        version TEXT NOT NULL, PRIMARY KEY (kind, project, name, tag))`,
       `CREATE TABLE lineage_edge (source TEXT NOT NULL, target TEXT NOT NULL, relation TEXT NOT NULL, created TEXT NOT NULL,
         PRIMARY KEY (source, target, relation))`,
       "CREATE INDEX lineage_by_target ON lineage_edge (target)",

@@ -137,7 +137,12 @@ export function repositoryConformance(name: string, open: () => Promise<Store>):
         ["a", "b"],
       );
       assert.equal((await artifacts.atLocation("git://p/c#a"))?.address.version, "a");
+      await artifacts.tag(code("a"), "head");
+      await artifacts.tag(code("b"), "head");
+      assert.equal((await artifacts.tagged("code", "p", "c", "head"))?.address.version, "b");
+      assert.equal(await artifacts.tagged("code", "p", "c", "stable"), undefined);
       await artifacts.removeOf("code", "p", "c");
+      assert.equal(await artifacts.tagged("code", "p", "c", "head"), undefined);
       assert.equal(await artifacts.newest("code", "p", "c"), undefined);
     });
 

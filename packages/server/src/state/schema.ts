@@ -22,6 +22,8 @@ export type Schema = {
     run_id: string | null;
     created: string;
   };
+  /** Names that move: `head` of a codeset is the newest commit of its default branch. */
+  artifact_tag: { kind: string; project: string; name: string; tag: string; version: string };
   lineage_edge: { source: string; target: string; relation: string; created: string };
   workflow: { name: string; version: number; created: string; updated: string };
   workflow_version: { name: string; version: number; digest: string; definition: string; created: string };

@@ -17,6 +17,9 @@ type Work = {
   readonly waiting: Set<() => void>;
 };
 
+/** Events of so many milliseconds are told together. */
+const tellTogetherMs = 1;
+
 /** Runs segments as processes of this machine: the embedded default, for which nothing has to be installed. */
 export class HostAgent implements WorkloadAgent {
   readonly name = "host";
@@ -39,8 +42,15 @@ export class HostAgent implements WorkloadAgent {
     if (this.work.has(segment.id)) return;
     const events: StepEvent[] = [];
     const waiting = new Set<() => void>();
+    let telling = false;
+    // the end of a step and the start of the next are told together: one transaction for both
     const stir = () => {
-      for (const wake of [...waiting]) wake();
+      if (telling) return;
+      telling = true;
+      setTimeout(() => {
+        telling = false;
+        for (const wake of [...waiting]) wake();
+      }, tellTogetherMs);
     };
     const directory = this.directoryOf(segment.id);
     mkdirSync(directory, { recursive: true });

@@ -92,7 +92,7 @@ export class SegmentDriver {
       running ??= await StepProcess.start(directory, { ...(prepared as Prepared), log: join(directory, files.raw) });
       this.current = running;
       this.emit({ type: "started", step: step.name, attempt, at: this.at() });
-      pump.start();
+      pump.start((error) => this.parts.log.warn({ err: error, step: step.name }, "a step's log could not be written"));
       if (this.stop) await running.end(this.parts.graceMs);
       const end = await running.ended();
       this.current = undefined;

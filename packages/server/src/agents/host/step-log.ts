@@ -25,8 +25,15 @@ export class LogPump {
     this.out = openSync(this.log, existsSync(raw) ? "w" : "a", 0o600);
   }
 
-  start(): void {
-    this.timer = setInterval(() => this.pump(), pumpEveryMs);
+  /** @param failed told when the log cannot be written for now, as on a full disk: the raw log keeps the lines */
+  start(failed: (error: unknown) => void): void {
+    this.timer = setInterval(() => {
+      try {
+        this.pump();
+      } catch (error) {
+        failed(error);
+      }
+    }, pumpEveryMs);
     this.timer.unref();
   }
 
@@ -55,11 +62,12 @@ export class LogPump {
       while (this.position < size) {
         const count = readSync(file, buffer, 0, chunkBytes, this.position);
         if (count === 0) break;
-        this.position += count;
         const text = this.rest + this.decoder.decode(buffer.subarray(0, count), { stream: true });
         const end = text.lastIndexOf("\n") + 1;
-        this.rest = text.slice(end);
+        this.position += count;
+        this.rest = text;
         if (end > 0) this.write(text.slice(0, end));
+        this.rest = text.slice(end);
       }
     } finally {
       closeSync(file);
