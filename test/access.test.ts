@@ -55,6 +55,9 @@ describe("a server that asks for tokens", { timeout: 120_000 }, () => {
     url.password = password;
     await fuseml.git(fuseml.home, "clone", "--quiet", url.href, "yes");
     assert.equal(readFileSync(join(fuseml.home, "yes", "a.txt"), "utf8"), "1");
+    url.username = "anybody";
+    url.password = fuseml.env.FUSEML_TOKEN ?? "";
+    await fuseml.git(fuseml.home, "clone", "--quiet", url.href, "by-token");
     url.password = "changeme";
     await assert.rejects(fuseml.git(fuseml.home, "clone", "--quiet", url.href, "wrong"), /Authentication failed/);
   });

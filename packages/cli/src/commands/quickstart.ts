@@ -73,13 +73,13 @@ async function quickstart(terminal: Terminal, env: NodeJS.ProcessEnv, willStop: 
     if (ended.status !== "Succeeded")
       throw failure("request.invalid", {
         message: `run ${run} did not succeed`,
-        hint: `see: npm run fuseml -- run logs ${run}`,
+        hint: `see: npx fuseml run logs ${run}`,
       });
   }
   if (runs.length === 0 && (await waitForUnfinished(client, terminal, commit)) !== 0) {
     throw failure("request.invalid", {
       message: "the run of the present commit did not succeed",
-      hint: "see: npm run fuseml -- run list",
+      hint: "see: npx fuseml run list",
     });
   }
   await predict(client, progress, terminal);
@@ -172,9 +172,9 @@ ${pc.bold("What to type next")}
   cd ${codeset}    ${pc.dim("# change a default in MLproject, or train.py")}
   git commit -am "another one" && git push
   ${pc.dim("look at it")}
-  npm run fuseml -- run list
-  npm run fuseml -- run logs -f RUN
-  npm run fuseml -- application list
+  npx fuseml run list
+  npx fuseml run logs -f RUN
+  npx fuseml application list
   ${pc.dim("stop everything")}
-  npm run fuseml -- server stop
+  npx fuseml server stop
 `;
