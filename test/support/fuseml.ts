@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -34,8 +34,8 @@ export class Fuseml {
       FUSEML_DATA_DIR: this.dataDir,
       FUSEML_PORT: "0",
       NO_COLOR: "1",
-      // downloads are shared with the machine's own cache, as pip's would be
-      UV_CACHE_DIR: process.env.UV_CACHE_DIR ?? join(tmpdir(), "fuseml-test-uv-cache"),
+      // the home is empty, but downloads come from the user's own cache
+      UV_CACHE_DIR: process.env.UV_CACHE_DIR ?? join(homedir(), ".cache", "uv"),
       ...extra,
     };
   }
