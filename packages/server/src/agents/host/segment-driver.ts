@@ -122,7 +122,6 @@ export class SegmentDriver {
 
   /** The outcome is on the disk before it is told: after a crash it is told again, not worked out again. */
   private record(directory: string, event: StepEvent): StepEvent {
-    mkdirSync(directory, { recursive: true });
     try {
       writeAtomically(join(directory, files.outcome), JSON.stringify(event), 0o600, { sync: false });
     } catch (error) {
@@ -133,7 +132,7 @@ export class SegmentDriver {
   }
 
   private async prepare(step: StepSpec, directory: string, outputs: ReadonlyMap<string, Outputs>): Promise<Prepared> {
-    rmSync(directory, { recursive: true, force: true });
+    if (existsSync(directory)) rmSync(directory, { recursive: true, force: true });
     const results = join(directory, files.results);
     const work = join(directory, files.work);
     mkdirSync(results, { recursive: true, mode: 0o700 });

@@ -15,14 +15,14 @@ export class LogPump {
   private rest = "";
   private decoder = new TextDecoder();
   private timer: NodeJS.Timeout | undefined;
-  private out: number;
+  private out: number | undefined;
 
   constructor(raw: string, log: string, mask: (text: string) => string) {
     this.raw = raw;
     this.log = log;
     this.mask = mask;
-    // without a raw log there is nothing to start again from: what the log has stays
-    this.out = openSync(this.log, existsSync(raw) ? "w" : "a", 0o600);
+    // what a former server copied is copied again; without a raw log there is nothing to copy, and the log stays
+    if (existsSync(raw)) rmSync(log, { force: true });
   }
 
   /** @param failed told when the log cannot be written for now, as on a full disk: the raw log keeps the lines */
@@ -43,14 +43,8 @@ export class LogPump {
     this.pump();
     if (this.rest) this.write(this.rest);
     this.rest = "";
-    closeSync(this.out);
+    if (this.out !== undefined) closeSync(this.out);
     rmSync(this.raw, { force: true });
-  }
-
-  /** Stops and leaves the raw log for the next server. */
-  abandon(): void {
-    clearInterval(this.timer);
-    closeSync(this.out);
   }
 
   private pump(): void {
@@ -75,6 +69,8 @@ export class LogPump {
   }
 
   private write(text: string): void {
+    // a step that prints nothing has no log file
+    this.out ??= openSync(this.log, "a", 0o600);
     writeSync(this.out, this.mask(text));
   }
 }

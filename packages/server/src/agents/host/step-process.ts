@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeAtomically } from "../../platform/files/atomic.ts";
 import { endGroup, identify, isAlive, type ProcessIdentity } from "../../platform/processes/identity.ts";
@@ -91,6 +91,5 @@ export class StepProcess {
 }
 
 function writeIdentity(directory: string, identity: ProcessIdentity): void {
-  mkdirSync(directory, { recursive: true });
   writeAtomically(join(directory, identityFile), JSON.stringify(identity), 0o600, { sync: false });
 }

@@ -8,10 +8,9 @@ import { failure } from "@fuseml/core/errors";
  * @throws `disk.full`
  */
 export function writeAtomically(path: string, contents: string | Uint8Array, mode = 0o644, { sync = true } = {}): void {
-  mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    const file = openSync(temporary, "w", mode);
+    const file = openOrMakeRoom(temporary, mode);
     try {
       writeSync(file, typeof contents === "string" ? Buffer.from(contents) : contents);
       if (sync) fsyncSync(file);
@@ -22,6 +21,16 @@ export function writeAtomically(path: string, contents: string | Uint8Array, mod
   } catch (error) {
     rmSync(temporary, { force: true });
     throw asDiskFull(error, path);
+  }
+}
+
+function openOrMakeRoom(path: string, mode: number): number {
+  try {
+    return openSync(path, "w", mode);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    mkdirSync(dirname(path), { recursive: true });
+    return openSync(path, "w", mode);
   }
 }
 
