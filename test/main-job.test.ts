@@ -1,9 +1,11 @@
 /** The main job on real input: MLflow, a model, a prediction equal to the library's own. */
+
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { commandLines, Fuseml, until } from "./support/fuseml.ts";
 
 const minutes = 60_000;
@@ -111,7 +113,6 @@ describe("from a fresh server to a served model", { timeout: 9 * minutes }, () =
     const asking = new AbortController();
     const answers = { ok: 0, failed: [] as string[] };
     const load = (async () => {
-      const { setTimeout: pause } = await import("node:timers/promises");
       while (!asking.signal.aborted) {
         await predict().then(
           () => {

@@ -187,6 +187,12 @@ const rows = {
     exit: 4,
     message: (p) => `run ${p.name} has already ended (${p.status})`,
   }),
+  "run.not-succeeded": row<{ name: string; status: string }>({
+    status: 500,
+    exit: 1,
+    message: (p) => `run ${p.name} ended as ${p.status}`,
+    hint: (p) => `see why: fuseml run get ${p.name}; its log: fuseml run logs ${p.name}`,
+  }),
   "run.input-unknown": row<{ workflow: string; name: string; hint: string }>({
     status: 400,
     exit: 2,

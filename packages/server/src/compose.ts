@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { failure } from "@fuseml/core/errors";
 import { EnvironmentStore } from "@fuseml/environments/store";
@@ -204,6 +204,5 @@ export async function compose(configuration: Configuration, url: string, clock: 
 
 /** A server that asks for tokens has one of its own from the first start on, in a file that only its owner can read. */
 async function ensureAdminToken(access: AccessService, file: string): Promise<void> {
-  const { existsSync } = await import("node:fs");
   if (!existsSync(file)) writeAtomically(file, `${await access.issue("admin")}\n`, 0o600);
 }

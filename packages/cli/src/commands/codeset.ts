@@ -218,7 +218,7 @@ async function push(
 }
 
 /** Follows the runs that a commit started, one after the other. @returns the exit code */
-export async function waitForRunsOf(
+async function waitForRunsOf(
   client: Client,
   terminal: Terminal,
   project: string,

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Client } from "@fuseml/client/client";
 import { FuseError, failure } from "@fuseml/core/errors";
@@ -12,7 +13,7 @@ import { Progress } from "../progress.ts";
 import { dataDirectory, startServer, stopServer } from "../server-process.ts";
 import { action, withExample } from "../session.ts";
 import { writeSettings } from "../settings.ts";
-import { ensureCodeset, waitForRunsOf } from "./codeset.ts";
+import { ensureCodeset } from "./codeset.ts";
 import { installBundle } from "./extension.ts";
 
 const examples = fileURLToPath(new URL("../../../../examples/", import.meta.url));
@@ -68,19 +69,10 @@ async function quickstart(terminal: Terminal, env: NodeJS.ProcessEnv, willStop: 
     query: { name: workflow, codesetProject: project, codesetName: codeset },
   });
   progress.done(`workflow ${workflow} assigned to ${project}/${codeset}`);
-  for (const run of runs) {
-    const ended = await followRun(client, run, terminal);
-    if (ended.status !== "Succeeded")
-      throw failure("request.invalid", {
-        message: `run ${run} did not succeed`,
-        hint: `see: npx fuseml run logs ${run}`,
-      });
-  }
-  if (runs.length === 0 && (await waitForUnfinished(client, terminal, commit)) !== 0) {
-    throw failure("request.invalid", {
-      message: "the run of the present commit did not succeed",
-      hint: "see: npx fuseml run list",
-    });
+  const run = runs[0] ?? (await unfinishedRun(client, commit));
+  if (run) {
+    const { status } = await followRun(client, run, terminal);
+    if (status !== "Succeeded") throw failure("run.not-succeeded", { name: run, status });
   }
   await predict(client, progress, terminal);
   terminal.err(`\n${pc.bold("Done")} in ${((performance.now() - since) / 1000).toFixed(1)} s.\n`);
@@ -113,20 +105,19 @@ async function publishExample(client: Client, env: NodeJS.ProcessEnv, progress: 
   return commit;
 }
 
-/** A run that was cut off earlier goes on by itself: wait for it. One that failed is told. */
-async function waitForUnfinished(client: Client, terminal: Terminal, commit: string): Promise<number> {
+/** The run of the present commit that was cut off earlier and goes on, or a new one when it did not succeed. */
+async function unfinishedRun(client: Client, commit: string): Promise<string | undefined> {
   const runs = await client.call("GET /workflows/runs", {
     query: { name: workflow, codesetProject: project, codesetName: codeset },
   });
-  const ofCommit = runs.find((run) => run.inputs.some((input) => input.value.endsWith(`:${commit}`)));
-  if (ofCommit?.status === "Succeeded") return 0;
-  if (ofCommit && ["Pending", "Running"].includes(ofCommit.status))
-    return waitForRunsOf(client, terminal, project, codeset, commit);
+  const newest = runs.find((run) => run.inputs.some((input) => input.value.endsWith(`:${commit}`)));
+  if (newest?.status === "Succeeded") return undefined;
+  if (newest && ["Pending", "Running"].includes(newest.status)) return newest.name;
   const again = await client.call("POST /workflows/{name}/runs", {
     params: { name: workflow },
     body: { inputs: { "mlflow-codeset": `${project}/${codeset}` } },
   });
-  return (await followRun(client, again.name, terminal)).status === "Succeeded" ? 0 : 1;
+  return again.name;
 }
 
 async function predict(client: Client, progress: Progress, terminal: Terminal): Promise<void> {
@@ -145,7 +136,6 @@ async function predict(client: Client, progress: Progress, terminal: Terminal): 
 
 /** After a start of the server the model may still be loading. */
 async function whenReady(url: string, body: string): Promise<unknown> {
-  const { setTimeout: pause } = await import("node:timers/promises");
   const deadline = performance.now() + 120_000;
   for (;;) {
     const response = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });

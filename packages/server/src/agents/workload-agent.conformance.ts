@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Segment } from "@fuseml/core/run/plan";
 import type { StepSpec } from "@fuseml/core/run/spec";
 import type { StepEvent } from "@fuseml/core/run/state";
@@ -277,7 +278,6 @@ export function workloadAgentConformance(
         const of = segment(shell(shellImage, "a", "echo $$; sleep 0.3; echo once"));
         await submitAndCrash(of, context(), "\n");
         const pid = Number((await logOf(agent, of, "a")).trim());
-        const { setTimeout: pause } = await import("node:timers/promises");
         while (isAlive(pid)) await pause(20);
         await agent.submit(of, context());
         assert.equal((await eventsOf(agent, of)).at(-1)?.type, "succeeded");

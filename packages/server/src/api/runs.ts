@@ -50,9 +50,7 @@ const runSchema = z
     error: runError.optional(),
   })
   .meta({ id: "WorkflowRun" });
-const detail = runSchema
-  .extend({ steps: z.array(step), lineage: z.array(z.string()).optional() })
-  .meta({ id: "WorkflowRunDetail" });
+const detail = runSchema.extend({ steps: z.array(step) }).meta({ id: "WorkflowRunDetail" });
 const event = z.object({ type: z.string(), time: instant, data: z.looseObject({}) });
 const key = z.object({ id: z.string() });
 const tag = "run";

@@ -118,7 +118,6 @@ export class Launcher {
       ordinal,
       name: step.name,
       state: { status: "waiting" } as const,
-      image: null,
       extensions: {},
     }));
     if (!(await unit.runs.add(run, steps))) return undefined;

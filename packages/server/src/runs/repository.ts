@@ -36,8 +36,6 @@ export type StoredStep = {
   readonly ordinal: number;
   readonly name: string;
   readonly state: StepState;
-  /** As it was resolved when the step started. */
-  readonly image: string | null;
   /** Which records it got, by its own name for each. */
   readonly extensions: Readonly<Record<string, ResolvedChoice>>;
 };
@@ -97,7 +95,6 @@ const stepFromRow = (row: Selectable<Schema["step_run"]>): StoredStep => ({
   ordinal: row.ordinal,
   name: row.name,
   state: fromJson<StepState>(row.state),
-  image: row.image,
   extensions: fromJson<StoredStep["extensions"]>(row.extensions),
 });
 
@@ -133,7 +130,6 @@ export const runRepository = (db: Db): RunRepository => ({
           name: step.name,
           state: toJson(step.state),
           status: step.state.status,
-          image: step.image,
           extensions: toJson(step.extensions),
         })
         .execute();
@@ -202,10 +198,10 @@ export const runRepository = (db: Db): RunRepository => ({
     const rows = await db.selectFrom("step_run").selectAll().where("run_id", "=", runId).orderBy("ordinal").execute();
     return rows.map(stepFromRow);
   },
-  async updateStep({ runId, name, state, image, extensions }) {
+  async updateStep({ runId, name, state, extensions }) {
     await db
       .updateTable("step_run")
-      .set({ state: toJson(state), status: state.status, image, extensions: toJson(extensions) })
+      .set({ state: toJson(state), status: state.status, extensions: toJson(extensions) })
       .where("run_id", "=", runId)
       .where("name", "=", name)
       .execute();

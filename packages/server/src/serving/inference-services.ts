@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { failure } from "@fuseml/core/errors";
 import { type Clock, instant } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
@@ -227,7 +228,6 @@ export class InferenceServices {
   }
 
   private async retire(route: Route): Promise<void> {
-    const { setTimeout: pause } = await import("node:timers/promises");
     const deadline = performance.now() + drainWithinMs;
     while (route.inFlight > 0 && performance.now() < deadline) await pause(20);
     await this.parts.servers.stop(route.server.process);

@@ -36,7 +36,7 @@ export const migrations = ({ serial }: Dialect): readonly Migration[] => [
       "CREATE INDEX run_by_workflow ON run (workflow, id)",
       "CREATE INDEX run_by_project ON run (project, id)",
       `CREATE TABLE step_run (run_id TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE, ordinal INTEGER NOT NULL,
-        name TEXT NOT NULL, state TEXT NOT NULL, status TEXT NOT NULL, image TEXT, extensions TEXT NOT NULL,
+        name TEXT NOT NULL, state TEXT NOT NULL, status TEXT NOT NULL, extensions TEXT NOT NULL,
         PRIMARY KEY (run_id, ordinal), UNIQUE (run_id, name))`,
       `CREATE TABLE segment (id TEXT PRIMARY KEY, run_id TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE,
         ordinal INTEGER NOT NULL, agent TEXT NOT NULL, spec TEXT NOT NULL, ended INTEGER NOT NULL)`,

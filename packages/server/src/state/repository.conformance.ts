@@ -41,7 +41,6 @@ const step = (runId: string, ordinal: number, name: string) => ({
   ordinal,
   name,
   state: waiting,
-  image: null,
   extensions: {},
 });
 
@@ -211,8 +210,8 @@ export function repositoryConformance(name: string, open: () => Promise<Store>):
       await runs.add(run("run_1"), [step("run_1", 0, "a"), step("run_1", 1, "b")]);
       const state: StepState = { status: "running", attempt: 1, since: now };
       const extensions = { s: { extension: "e", service: "s", endpoint: "u" } };
-      await runs.updateStep({ runId: "run_1", name: "b", state, image: "img", extensions });
-      assert.deepEqual((await runs.steps("run_1"))[1], { ...step("run_1", 1, "b"), state, image: "img", extensions });
+      await runs.updateStep({ runId: "run_1", name: "b", state, extensions });
+      assert.deepEqual((await runs.steps("run_1"))[1], { ...step("run_1", 1, "b"), state, extensions });
       assert.deepEqual(await runs.step("run_1", "b"), (await runs.steps("run_1"))[1]);
       assert.equal(await runs.step("run_1", "c"), undefined);
       assert.deepEqual(await runs.countSteps("run_1"), { waiting: 1, running: 1 });

@@ -50,7 +50,6 @@ export type Schema = {
     name: string;
     state: string;
     status: string;
-    image: string | null;
     extensions: string;
   };
   segment: { id: string; run_id: string; ordinal: number; agent: string; spec: string; ended: number };

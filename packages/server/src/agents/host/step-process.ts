@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { writeAtomically } from "../../platform/files/atomic.ts";
 import { endGroup, identify, isAlive, type ProcessIdentity } from "../../platform/processes/identity.ts";
 
@@ -67,7 +68,6 @@ export class StepProcess {
       await this.closed;
       return this.status() ?? { type: "gone" };
     }
-    const { setTimeout: pause } = await import("node:timers/promises");
     for (;;) {
       const status = this.status();
       if (status) return status;

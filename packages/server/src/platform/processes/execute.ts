@@ -18,34 +18,22 @@ export class CommandFailure extends Error {
 export async function execute(
   command: string,
   args: readonly string[],
-  options: {
-    cwd?: string;
-    env?: Record<string, string | undefined>;
-    input?: string;
-    onLine?: (line: string) => void;
-    signal?: AbortSignal;
-  } = {},
+  options: { cwd?: string; env?: Record<string, string> } = {},
 ): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, [...args], {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
-      stdio: ["pipe", "pipe", "pipe"],
-      ...(options.signal ? { signal: options.signal } : {}),
+      stdio: ["ignore", "pipe", "pipe"],
     });
     const out: Buffer[] = [];
     const all: Buffer[] = [];
-    const take = (keep: Buffer[] | undefined) => (chunk: Buffer) => {
-      keep?.push(chunk);
+    child.stdout.on("data", (chunk: Buffer) => {
+      out.push(chunk);
       all.push(chunk);
-      if (options.onLine) for (const line of chunk.toString("utf8").split("\n")) if (line.trim()) options.onLine(line);
-    };
-    child.stdout.on("data", take(out));
-    child.stderr.on("data", take(undefined));
+    });
+    child.stderr.on("data", (chunk: Buffer) => all.push(chunk));
     child.on("error", reject);
-    // a command that ends without reading its input is judged by its exit code
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(options.input ?? "");
     child.on("close", (code) => {
       if (code === 0) resolve(Buffer.concat(out).toString("utf8"));
       else

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 
 /** A process that is not mistaken for another one that got its number later. */
 export type ProcessIdentity = {
@@ -47,7 +48,6 @@ export function signalGroup(identity: ProcessIdentity, signal: NodeJS.Signals): 
 
 /** Polls until the process is gone. @returns whether it went within the time */
 export async function waitUntilGone(identity: ProcessIdentity, withinMs: number): Promise<boolean> {
-  const { setTimeout: pause } = await import("node:timers/promises");
   const deadline = performance.now() + withinMs;
   while (isAlive(identity)) {
     if (performance.now() > deadline) return false;

@@ -43,13 +43,8 @@ export class Supervisor {
     mkdirSync(directory, { recursive: true });
   }
 
-  logOf(name: string): string {
+  private logOf(name: string): string {
     return join(this.directory, `${name}.log`);
-  }
-
-  isRunning(name: string): boolean {
-    const identity = this.entries.get(name)?.identity;
-    return identity !== undefined && isAlive(identity);
   }
 
   /** Whether a former server left the service running. */
