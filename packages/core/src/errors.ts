@@ -190,7 +190,7 @@ const rows = {
   "run.not-succeeded": row<{ name: string; status: string }>({
     status: 500,
     exit: 1,
-    message: (p) => `run ${p.name} ended as ${p.status}`,
+    message: (p) => `${p.name} ended as ${p.status}`,
     hint: (p) => `see why: fuseml run get ${p.name}; its log: fuseml run logs ${p.name}`,
   }),
   "run.input-unknown": row<{ workflow: string; name: string; hint: string }>({
