@@ -43,7 +43,7 @@ describe("a killed server", { timeout: 120_000 }, () => {
     });
     await until("step one runs", () => lines("meanwhile").length === 1);
     await fuseml.crash();
-    await until("step one is over", () => existsSync(join(fuseml.dataDir, "segments", `${id}.one`, "one", "exit")));
+    await until("step one is over", () => existsSync(join(fuseml.dataDir, "segments", `${id}.1`, "one", "exit")));
     await fuseml.startServer();
     assert.equal((await fuseml.cli("run", "wait", id)).code, 0);
     assert.deepEqual(lines("meanwhile"), ["one", "two"]);
@@ -71,7 +71,7 @@ describe("a killed server", { timeout: 120_000 }, () => {
     await until("the step runs", () => lines("gone").length === 1);
     await fuseml.crash();
     const { pid } = JSON.parse(
-      readFileSync(join(fuseml.dataDir, "segments", `${id}.one`, "one", "process.json"), "utf8"),
+      readFileSync(join(fuseml.dataDir, "segments", `${id}.1`, "one", "process.json"), "utf8"),
     ) as { pid: number };
     process.kill(-pid, "SIGKILL");
     await fuseml.startServer();

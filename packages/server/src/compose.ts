@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { AccessService, basicOf } from "./access/service.ts";
 import { HostAgent, hostEnvironment } from "./agents/host/agent.ts";
 import { HostRecipes } from "./agents/host/recipes.ts";
+import { Slots } from "./agents/slots.ts";
 import { apiRoutes } from "./api/index.ts";
 import { ApplicationService } from "./applications/service.ts";
 import { ArtifactService } from "./artifacts/service.ts";
@@ -20,12 +21,18 @@ import { writeAtomically } from "./platform/files/atomic.ts";
 import { addRoutes, httpServer } from "./platform/http/server.ts";
 import { ids } from "./platform/ids.ts";
 import type { Log } from "./platform/log.ts";
+import { ShellWorkers } from "./platform/processes/shell-worker.ts";
 import { Supervisor } from "./platform/processes/supervisor.ts";
 import { cipher, loadKey } from "./platform/secrets/cipher.ts";
+import { systemTimers } from "./platform/timers.ts";
 import { ProjectService } from "./projects/service.ts";
 import { RunnableService } from "./runnables/service.ts";
 import { Engine } from "./runs/engine.ts";
+import { Interventions } from "./runs/interventions.ts";
 import { Launcher } from "./runs/launcher.ts";
+import { Reuse } from "./runs/reuse.ts";
+import { RunLogs } from "./runs/run-logs.ts";
+import { Scheduler } from "./runs/scheduler.ts";
 import { RunService } from "./runs/service.ts";
 import { gatewayRoutes } from "./serving/gateway.ts";
 import { InferenceServices } from "./serving/inference-services.ts";
@@ -34,6 +41,7 @@ import { ModelServers } from "./serving/model-server.ts";
 import { sqliteStore } from "./state/store.ts";
 import { GitCodeStore } from "./stores/git/git-code-store.ts";
 import { gitHttp } from "./stores/git/smart-http.ts";
+import { OutputWitness } from "./stores/output-witness.ts";
 import { WorkflowService } from "./workflows/service.ts";
 
 export const version = "0.4.0";
@@ -59,6 +67,8 @@ export async function compose(configuration: Configuration, url: string, clock: 
   const hub = new Hub();
   const store = await sqliteStore(at.database);
   const baseEnv = hostEnvironment(process.env);
+  const replica = newId("rep");
+  const timers = systemTimers(clock);
   const gitUrl = (project: string, name: string) => `${url}/git/${project}/${name}.git`;
 
   // adapters
@@ -74,6 +84,7 @@ export async function compose(configuration: Configuration, url: string, clock: 
     environments,
     file: at.recipes,
     env: { FUSEML_ENVIRONMENTS_DIR: at.environments, FUSEML_TOOLS_DIR: at.tools },
+    version,
   });
   const host = new HostAgent({
     directory: at.segments,
@@ -81,9 +92,12 @@ export async function compose(configuration: Configuration, url: string, clock: 
     code,
     clock,
     log,
-    baseEnv,
+    workers: new ShellWorkers(baseEnv),
+    slots: new Slots(configuration.hostParallelism),
     namespace: configuration.namespace,
+    zone: configuration.zone,
     graceMs: 3000,
+    logLimitBytes: configuration.logLimitBytes,
   });
   const agents = [host];
   const serving = new InferenceServices({
@@ -99,20 +113,44 @@ export async function compose(configuration: Configuration, url: string, clock: 
   const access = new AccessService({ store, clock, key, open: configuration.auth === "open" });
   const projects = new ProjectService({ store, clock, cipher: sealing });
   const extensions = new ExtensionService({ store, clock, cipher: sealing });
+  const reuse = new Reuse({
+    store,
+    agents,
+    code,
+    witness: new OutputWitness({ store, environments, extensions }),
+    clock,
+  });
   const engine: Engine = new Engine({
     store,
     agents,
     extensions,
+    reuse,
     hub,
     clock,
+    timers,
     log,
+    replica,
     serverUrl: url,
     issueToken: (runId) => access.issueForRun(runId),
   });
-  const launcher = new Launcher({ clock, ids: newId, launched: (runId) => engine.advance(runId) });
+  const launcher = new Launcher({
+    clock,
+    ids: newId,
+    journal: engine.journal,
+    replica,
+    launched: (runId) => engine.advance(runId),
+  });
+  const scheduler = new Scheduler({ store, launcher, clock, timers, log });
   const artifacts = new ArtifactService({ store, launcher });
   const codesets = new CodesetService({ store, code, artifacts, projects, clock });
-  const workflows = new WorkflowService({ store, extensions, launcher, clock, ids: newId });
+  const workflows = new WorkflowService({
+    store,
+    extensions,
+    launcher,
+    clock,
+    ids: newId,
+    scheduled: () => scheduler.refresh(),
+  });
   const applications = new ApplicationService({
     store,
     clock,
@@ -122,7 +160,9 @@ export async function compose(configuration: Configuration, url: string, clock: 
     },
   });
   const runnables = new RunnableService({ store, clock });
-  const runs = new RunService({ store, engine, launcher, codesets, agents, hub });
+  const runs = new RunService({ store, engine, launcher, codesets, agents, extensions, reuse, hub, clock });
+  const interventions = new Interventions({ store, engine, clock });
+  const runLogs = new RunLogs({ store, agents, hub });
   const installer = new ExtensionInstaller({
     store,
     extensions,
@@ -147,6 +187,9 @@ export async function compose(configuration: Configuration, url: string, clock: 
     codesets,
     workflows,
     runs,
+    interventions,
+    runLogs,
+    cache: store,
     artifacts,
     applications,
     extensions,
@@ -186,13 +229,19 @@ export async function compose(configuration: Configuration, url: string, clock: 
       // steps need what the extensions give: after a crash these are alive and adopted at once
       installer
         .startInstalled()
-        .then(() => engine.start())
+        .then(async () => {
+          // nobody else has this data directory: what a former server drove is ours
+          await store.read.runs.takeAll(replica);
+          await engine.start();
+          scheduler.refresh();
+        })
         .catch((error: unknown) => log.fatal({ err: error }, "the runs could not be taken up"));
       await codesets.recover();
       ready = true;
     },
     async close() {
       ready = false;
+      await scheduler.stop();
       await engine.stop();
       await app.close();
       await supervisor.stopAll();

@@ -1,4 +1,4 @@
-import { homedir } from "node:os";
+import { availableParallelism, homedir } from "node:os";
 import { join } from "node:path";
 import { failure } from "@fuseml/core/errors";
 import { z } from "zod";
@@ -20,6 +20,35 @@ const schema = z.object({
     .optional()
     .meta({ description: "32 bytes, base64; else a key file in the data directory" }),
   FUSEML_LOG_LEVEL: z.enum(["debug", "info", "warn", "error", "silent"]).default("info"),
+  FUSEML_HOST_PARALLELISM: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .meta({ description: "steps that the host agent runs at once; default 4 for each core, at least 8" }),
+  FUSEML_ZONE: z.string().default("local").meta({ description: "what `zone` in a workflow calls this machine" }),
+  FUSEML_LOG_LIMIT_MB: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .default(256)
+    .meta({ description: "a step that prints more is ended" }),
+  FUSEML_DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, "postgres://USER@HOST/DATABASE is asked for")
+    .optional()
+    .meta({ description: "PostgreSQL, for several replicas; default a SQLite file in the data directory" }),
+  FUSEML_LEASE_SECONDS: z.coerce
+    .number()
+    .min(1)
+    .max(60)
+    .default(5)
+    .meta({ description: "a replica that is not heard of for so long loses its runs to another one" }),
+  FUSEML_KEEP_DAYS: z.coerce
+    .number()
+    .min(0)
+    .optional()
+    .meta({ description: "ended runs are removed after so many days" }),
   FUSEML_NAMESPACE: z.string().default("fuseml-workloads"),
 });
 
@@ -32,6 +61,12 @@ export type Configuration = {
   readonly secretKey: string | undefined;
   readonly logLevel: string;
   readonly namespace: string;
+  readonly hostParallelism: number;
+  readonly zone: string;
+  readonly logLimitBytes: number;
+  readonly databaseUrl: string | undefined;
+  readonly leaseMs: number;
+  readonly keepDays: number | undefined;
 };
 
 const loopback = new Set(["127.0.0.1", "localhost", "::1"]);
@@ -64,5 +99,11 @@ export function readConfiguration(env: NodeJS.ProcessEnv): Configuration {
     secretKey: given.FUSEML_SECRET_KEY,
     logLevel: given.FUSEML_LOG_LEVEL,
     namespace: given.FUSEML_NAMESPACE,
+    hostParallelism: given.FUSEML_HOST_PARALLELISM ?? Math.max(8, 4 * availableParallelism()),
+    zone: given.FUSEML_ZONE,
+    logLimitBytes: given.FUSEML_LOG_LIMIT_MB * 1024 * 1024,
+    databaseUrl: given.FUSEML_DATABASE_URL,
+    leaseMs: given.FUSEML_LEASE_SECONDS * 1000,
+    keepDays: given.FUSEML_KEEP_DAYS,
   };
 }

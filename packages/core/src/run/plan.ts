@@ -1,10 +1,18 @@
-import { isExtension, isOutput, literal, substitute } from "../workflow/expression.ts";
-import type { StepSpec } from "./spec.ts";
-import type { Outputs, StepState } from "./state.ts";
+import { failure } from "../errors.ts";
+import { holds, parseCondition } from "../workflow/condition.ts";
+import { isMatrix, isOutput, type OutputReference, type Reference } from "../workflow/expression.ts";
+import { giveOutputs, isComplete, outputValue } from "./complete.ts";
+import { passage, sameGate } from "./gate.ts";
+import { inOrder, type StepNode } from "./graph.ts";
+import { type Combination, expand } from "./matrix.ts";
+import { hasFailed, isOver, openCount, type Picture, type StepRow, type StepsOf } from "./picture.ts";
+import { isReusable } from "./reuse.ts";
+import { inputValue, type StepSpec, specify } from "./spec.ts";
+import type { Gate, RunError, SkipReason } from "./state.ts";
 
 /** A connected part of a run that one agent executes in one go. It holds no secret. */
 export type Segment = {
-  /** The same for the same run and the same first step: submitting it twice is submitting it once. */
+  /** The same for the same run and the same number: submitting it twice is submitting it once. */
   readonly id: string;
   readonly runId: string;
   readonly agent: string;
@@ -17,85 +25,214 @@ export type Acceptance = { readonly accepted: true } | { readonly accepted: fals
 /** An agent as the planner sees it. */
 export type PlannableAgent = { readonly name: string; accepts(step: StepSpec): Acceptance };
 
-export type Plan =
-  | { readonly ok: true; readonly segments: readonly Segment[] }
+/** Of one run, at most so many step runs are handed to agents at once. */
+export const inFlightLimit = 1000;
+
+/** What is to be done for a run now. When anything but `segments` and `closed` is there, it is done first, and planned again. */
+export type Decision = {
+  readonly skipped: readonly { readonly row: StepRow; readonly reason: SkipReason }[];
+  readonly failed: readonly { readonly row: StepRow; readonly error: RunError }[];
+  /** Steps without an image that were waiting for approval only, and have it. */
+  readonly passed: readonly StepRow[];
+  readonly expanded: readonly { readonly step: string; readonly combinations: readonly Combination[] }[];
+  /** Steps for which an earlier result is to be looked for. */
+  readonly reusable: readonly { readonly row: StepRow; readonly spec: StepSpec }[];
+  /** Gates that were found closed and are not recorded yet. */
+  readonly closed: readonly { readonly row: StepRow; readonly gate: Gate }[];
+  readonly segments: readonly Segment[];
+  /** When to plan again although nothing happens. */
+  readonly wakeAt: string | undefined;
   /** No agent takes this step. `reason` is the last agent's. */
-  | { readonly ok: false; readonly step: string; readonly reason: Error };
+  readonly refused: { readonly step: string; readonly reason: Error } | undefined;
+};
 
 /**
- * The segments that are still to be run, in order. Pure: the same input gives the same segments with the same ids.
- * References to finished steps become literals; references inside a segment stay, and the agent resolves them.
- * A boundary falls where the agent changes.
+ * What can be done for a run now. Pure: the same picture gives the same decision, with the same segment ids.
+ *
+ * A step run can be planned when everything it needs is over or in the same segment. A boundary falls where the agent
+ * changes, and before a step about which something must be known first: whether its condition holds, which combinations
+ * its matrix has, whether someone lets it pass, whether an earlier result can be taken.
+ * Resuming, retrying and swapping are planning: finished steps are over, and the others are planned as they are now.
  */
-export function plan(input: {
-  readonly runId: string;
-  readonly steps: readonly StepSpec[];
-  readonly states: ReadonlyMap<string, StepState>;
-  readonly agents: readonly PlannableAgent[];
-}): Plan {
-  const finished = finishedOutputs(input.states);
-  const segments: { id: string; runId: string; agent: string; steps: StepSpec[] }[] = [];
-  for (const step of input.steps) {
-    if (finished.has(step.name)) continue;
-    const given = giveOutputs(step, finished);
+export function plan(picture: Picture, agents: readonly PlannableAgent[]): Decision {
+  const planner = new Planner(picture, agents);
+  if (![...picture.steps.values()].some(hasFailed)) planner.run();
+  return planner.decision();
+}
+
+type OpenSegment = { agent: string; steps: StepSpec[]; included: Map<string, number> };
+
+class Planner {
+  private readonly picture: Picture;
+  private readonly agents: readonly PlannableAgent[];
+  private readonly skipped: { row: StepRow; reason: SkipReason }[] = [];
+  private readonly failed: { row: StepRow; error: RunError }[] = [];
+  private readonly passed: StepRow[] = [];
+  private readonly expanded: { step: string; combinations: readonly Combination[] }[] = [];
+  private readonly reusable: { row: StepRow; spec: StepSpec }[] = [];
+  private readonly closed: { row: StepRow; gate: Gate }[] = [];
+  private readonly open = new Map<string, OpenSegment>();
+  private wakeAt: string | undefined;
+  private refused: { step: string; reason: Error } | undefined;
+  private room: number;
+
+  constructor(picture: Picture, agents: readonly PlannableAgent[]) {
+    this.picture = picture;
+    this.agents = agents;
+    this.room = inFlightLimit - picture.inFlight;
+  }
+
+  run(): void {
+    for (const node of inOrder(this.picture.graph)) {
+      const steps = this.picture.steps.get(node.name);
+      if (!steps || steps.free.length === 0) continue;
+      const ready = node.needs.every((need) => this.isOver(need));
+      if (!ready && !this.joinsOpenSegment(node)) continue;
+      const lacking = ready ? node.uses.find((use) => this.wasSkipped(use)) : undefined;
+      if (lacking) {
+        for (const row of steps.free) this.skipped.push({ row, reason: { type: "input", step: lacking.step } });
+        continue;
+      }
+      if (node.definition.matrix && this.isPlaceholder(steps)) this.expandMatrix(node, steps);
+      else for (const row of steps.free) if (!this.consider(node, row, ready)) break;
+      if (this.refused) return;
+    }
+  }
+
+  decision(): Decision {
+    const { skipped, failed, passed, expanded, reusable, closed, wakeAt, refused } = this;
+    const first = skipped.length + failed.length + passed.length + expanded.length + reusable.length > 0 || refused;
+    const segments = [...this.open.values()].map(({ agent, steps }, index) => ({
+      id: `${this.picture.runId}.${this.picture.segments + index + 1}`,
+      runId: this.picture.runId,
+      agent,
+      steps,
+    }));
+    return { skipped, failed, passed, expanded, reusable, closed, segments: first ? [] : segments, wakeAt, refused };
+  }
+
+  private isOver(name: string): boolean {
+    const steps = this.picture.steps.get(name);
+    return steps === undefined || isOver(steps);
+  }
+
+  private isPlaceholder({ free, counts }: StepsOf): boolean {
+    return free.length === 1 && free[0]?.index === null && (counts.waiting ?? 0) === 1;
+  }
+
+  /** All that it needs and that is not over is wholly in one new segment. */
+  private joinsOpenSegment(node: StepNode): boolean {
+    if (node.plannedOn.some((need) => !this.isOver(need)) || isReusable(node.definition)) return false;
+    const pending = node.needs.filter((need) => !this.isOver(need));
+    return [...this.open.values()].some((segment) => pending.every((need) => this.isWhollyIn(need, segment)));
+  }
+
+  private isWhollyIn(name: string, segment: OpenSegment): boolean {
+    const steps = this.picture.steps.get(name);
+    return steps !== undefined && !hasFailed(steps) && segment.included.get(name) === openCount(steps);
+  }
+
+  /** A step that was skipped gave no outputs, unless by hand: what refers to them cannot run. */
+  private wasSkipped({ step, output }: OutputReference): boolean {
+    const skipped = this.picture.steps.get(step)?.counts.skipped ?? 0;
+    return skipped > 0 && outputValue(this.picture.outputs, step, output) === undefined;
+  }
+
+  private lookup(row: StepRow | undefined): (reference: Reference) => string | undefined {
+    return (reference) => {
+      if (isOutput(reference)) return outputValue(this.picture.outputs, reference.step, reference.output);
+      if (isMatrix(reference)) return row?.combination?.[reference.matrix];
+      return inputValue(reference, this.picture.pins);
+    };
+  }
+
+  private expandMatrix(node: StepNode, steps: StepsOf): void {
+    const [row] = steps.free;
+    if (!row || !node.definition.matrix) return;
+    const { when, matrix } = node.definition;
+    if (when !== undefined && !when.includes("matrix") && !this.conditionHolds(when, row)) {
+      this.skipped.push({ row, reason: { type: "condition", condition: when } });
+      return;
+    }
+    const found = expand(matrix, this.lookup(undefined));
+    switch (found.type) {
+      case "combinations":
+        this.expanded.push({ step: node.name, combinations: found.combinations });
+        break;
+      case "unknown":
+        this.skipped.push({ row, reason: { type: "input", step: node.plannedOn[0] ?? node.name } });
+        break;
+      case "invalid": {
+        const { code, message, hint = "" } = failure("step.matrix-invalid", { step: row.name, reason: found.message });
+        this.failed.push({ row, error: { code, message, hint } });
+      }
+    }
+  }
+
+  /** @returns whether there may be room for the step's next step run */
+  private consider(node: StepNode, row: StepRow, ready: boolean): boolean {
+    const { definition } = node;
+    if (definition.when !== undefined && !this.conditionHolds(definition.when, row)) {
+      this.skipped.push({ row, reason: { type: "condition", condition: definition.when } });
+      return true;
+    }
+    const passing = passage(definition, row, this.picture);
+    if (passing.type === "expired") {
+      this.failed.push({ row, error: passing.error });
+      return true;
+    }
+    if (passing.type === "closed") {
+      // whoever comes before must be over: what is waited for starts to count then
+      if (!ready) return false;
+      const present = row.state.status === "waiting" ? row.state.gate : undefined;
+      if (!sameGate(present, passing.gate)) this.closed.push({ row, gate: passing.gate });
+      if (passing.wakeAt && (!this.wakeAt || passing.wakeAt < this.wakeAt)) this.wakeAt = passing.wakeAt;
+      return true;
+    }
+    if (definition.image === undefined) {
+      if (ready) this.passed.push(row);
+      return ready;
+    }
+    const written = specify(definition, this.picture.pins, {
+      name: row.name,
+      attempt: row.attempt + 1,
+      ...(row.combination ? { combination: row.combination } : {}),
+    });
+    const spec = giveOutputs(written, this.picture.outputs);
+    if (isReusable(definition) && row.reuse === null && isComplete(spec)) {
+      this.reusable.push({ row, spec });
+      return true;
+    }
+    if (this.room <= 0) return false;
+    return this.place(node, spec);
+  }
+
+  private conditionHolds(text: string, row: StepRow): boolean {
+    const parsed = parseCondition(text);
+    if (!parsed.ok) throw new Error(`an unchecked condition reached the planner: ${parsed.message}`);
+    return holds(parsed.condition, (reference) => this.lookup(row)(reference) ?? "");
+  }
+
+  /** Puts a step run into a new segment of the agent that takes it. */
+  private place(node: StepNode, spec: StepSpec): boolean {
     let reason: Error = new Error("there is no workload agent");
-    const agent = input.agents.find((candidate) => {
-      const answer = candidate.accepts(given);
+    const agent = this.agents.find((candidate) => {
+      const answer = candidate.accepts(spec);
       if (!answer.accepted) reason = answer.reason;
       return answer.accepted;
     });
-    if (!agent) return { ok: false, step: step.name, reason };
-    const last = segments.at(-1);
-    if (last?.agent === agent.name) last.steps.push(given);
-    else segments.push({ id: `${input.runId}.${step.name}`, runId: input.runId, agent: agent.name, steps: [given] });
+    if (!agent) {
+      this.refused = { step: spec.name, reason };
+      return false;
+    }
+    const pending = node.needs.filter((need) => !this.isOver(need));
+    const segment = this.open.get(agent.name) ?? { agent: agent.name, steps: [], included: new Map<string, number>() };
+    // what it waits for is with another agent: its turn comes when that segment is over
+    if (!pending.every((need) => this.isWhollyIn(need, segment))) return false;
+    this.open.set(agent.name, segment);
+    segment.steps.push({ ...spec, needs: pending });
+    segment.included.set(node.name, (segment.included.get(node.name) ?? 0) + 1);
+    this.room -= 1;
+    return true;
   }
-  return { ok: true, segments };
-}
-
-export function finishedOutputs(states: ReadonlyMap<string, StepState>): ReadonlyMap<string, Outputs> {
-  return new Map(
-    [...states].flatMap(([name, state]) => (state.status === "succeeded" ? [[name, state.outputs] as const] : [])),
-  );
-}
-
-/** Replaces references to finished steps by what they gave. */
-export function giveOutputs(step: StepSpec, finished: ReadonlyMap<string, Outputs>): StepSpec {
-  return {
-    ...step,
-    image: substitute(step.image, (reference) => finished.get(reference.step)?.[reference.output]),
-    variables: step.variables.map(({ name, value }) => ({
-      name,
-      value: substitute(value, (reference) =>
-        isOutput(reference) ? finished.get(reference.step)?.[reference.output] : undefined,
-      ),
-    })),
-  };
-}
-
-/** The configuration of the extensions that a step gets, by the step's own name for each. */
-export type ResolvedVariables = Readonly<Record<string, Readonly<Record<string, string>>>>;
-
-/**
- * The image and the variables of a step whose references can all be resolved now.
- * @returns the missing reference when one cannot
- */
-export function completeStep(
-  step: StepSpec,
-  finished: ReadonlyMap<string, Outputs>,
-  extensions: ResolvedVariables,
-): { image: string; variables: Record<string, string> } | { missing: string } {
-  const given = giveOutputs(step, finished);
-  const image = literal(given.image);
-  if ("unresolved" in image) return { missing: `${image.unresolved.step}.${image.unresolved.output}` };
-  const variables: Record<string, string> = Object.assign({}, ...Object.values(extensions));
-  for (const { name, value } of given.variables) {
-    const text = literal(
-      substitute(value, (reference) =>
-        isExtension(reference) ? (extensions[reference.extension]?.[reference.variable] ?? "") : undefined,
-      ),
-    );
-    if ("unresolved" in text) return { missing: `the value of ${name}` };
-    variables[name] = text.text;
-  }
-  return { image: image.text, variables };
 }

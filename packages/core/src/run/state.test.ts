@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { countSteps, isEnded, onCancel, onStepEvent, runStatus, type StepEvent, type StepState } from "./state.ts";
+import { countSteps, finalStatus, isEnded, onCancel, onStepEvent, type StepEvent, type StepState } from "./state.ts";
 
 const at = fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) }).map((date) => date.toISOString());
 const attempt = fc.integer({ min: 1, max: 3 });
@@ -58,13 +58,26 @@ test("cancelling ends what has not ended, and only that", () => {
   );
 });
 
-test("a run has ended when a step failed or was cancelled, or all succeeded", () => {
+test("a failed try with tries left makes the step wait; events of tries that are over change nothing", () => {
+  const policy = { tried: 1, retryAt: (attempt: number) => (attempt < 3 ? "later" : undefined) };
+  const running: StepState = { status: "running", attempt: 1, since: "t" };
+  const failedOnce = { type: "failed", step: "s", attempt: 1, at: "t", error: { code: "c", message: "m" } } as const;
+  const waiting = onStepEvent(running, failedOnce, policy).state;
+  assert.deepEqual(waiting, {
+    status: "waiting",
+    gate: { type: "retry", opens: "later", attempt: 1, error: { code: "c", message: "m" } },
+  });
+  assert.equal(onStepEvent(waiting, failedOnce, policy).changed, false);
+  assert.equal(onStepEvent(waiting, { type: "started", step: "s", attempt: 1, at: "t" }, policy).changed, false);
+  assert.equal(onStepEvent(waiting, { ...failedOnce, attempt: 3 }, policy).state.status, "failed");
+});
+
+test("a run ends with the worst of its steps", () => {
   const of = (...statuses: StepState["status"][]) =>
-    runStatus(countSteps(statuses.map((status) => ({ status }) as StepState)));
-  assert.equal(of("waiting", "waiting"), "pending");
-  assert.equal(of("succeeded", "waiting"), "running");
-  assert.equal(of("running", "waiting"), "running");
+    finalStatus(countSteps(statuses.map((status) => ({ status }) as StepState)));
   assert.equal(of("succeeded", "succeeded"), "succeeded");
+  assert.equal(of("succeeded", "skipped"), "succeeded");
   assert.equal(of("succeeded", "failed", "waiting"), "failed");
   assert.equal(of("succeeded", "cancelled", "waiting"), "cancelled");
+  assert.equal(of("succeeded", "waiting"), "failed");
 });

@@ -10,9 +10,32 @@ export type RunError = {
 
 export type Outputs = Readonly<Record<string, string>>;
 
-/** The state of a step run. Instants are ISO 8601 in UTC. */
+/** What a waiting step waits for, beside the steps before it. Instants are ISO 8601 in UTC. */
+export type Gate =
+  | {
+      readonly type: "approval";
+      readonly since: string;
+      readonly until?: string;
+      readonly by: readonly string[];
+      readonly message?: string;
+    }
+  | { readonly type: "window"; readonly opens: string }
+  | { readonly type: "retry"; readonly opens: string; readonly attempt: number; readonly error: RunError }
+  /** The run goes step by step: a person says when it goes on. */
+  | { readonly type: "pause"; readonly since: string };
+
+/** Why a step was skipped. */
+export type SkipReason =
+  | { readonly type: "condition"; readonly condition: string }
+  /** It uses an output of a step that was skipped. */
+  | { readonly type: "input"; readonly step: string }
+  | { readonly type: "person"; readonly by: string }
+  /** The run ended before its turn came. */
+  | { readonly type: "run-ended" };
+
+/** The state of a step run. */
 export type StepState =
-  | { readonly status: "waiting" }
+  | { readonly status: "waiting"; readonly gate?: Gate }
   | { readonly status: "running"; readonly attempt: number; readonly since: string }
   | {
       readonly status: "succeeded";
@@ -20,6 +43,8 @@ export type StepState =
       readonly since: string;
       readonly ended: string;
       readonly outputs: Outputs;
+      /** It was not run: this run made the outputs earlier. */
+      readonly reused?: { readonly run: string; readonly step: string };
     }
   | {
       readonly status: "failed";
@@ -29,8 +54,7 @@ export type StepState =
       readonly error: RunError;
     }
   | { readonly status: "cancelled"; readonly ended: string }
-  /** It never ran, because an earlier step did not succeed. */
-  | { readonly status: "skipped"; readonly ended: string };
+  | { readonly status: "skipped"; readonly ended: string; readonly reason?: SkipReason; readonly outputs?: Outputs };
 
 export type StepStatus = StepState["status"];
 
@@ -54,15 +78,34 @@ export type StepEvent =
 
 export const isEnded = (state: StepState): boolean => state.status !== "waiting" && state.status !== "running";
 
+/** Whether what comes after the step may go on. */
+export const isDone = (state: StepState): boolean =>
+  state.status === "succeeded" || (state.status === "skipped" && state.reason?.type !== "run-ended");
+
+/** What a step gave: a skipped step may have been given outputs by hand. */
+export const outputsOf = (state: StepState): Outputs | undefined =>
+  state.status === "succeeded" || state.status === "skipped" ? state.outputs : undefined;
+
 /** A transition, or why the event changes nothing: late, duplicate and out-of-order events are answers, not exceptions. */
 export type Transition = { readonly state: StepState; readonly changed: boolean; readonly ignored?: string };
 
+/** What decides about a failed try. */
+export type TryPolicy = {
+  /** Tries that were over before this state: their events come too late. */
+  readonly tried: number;
+  /** The moment of the next try after this one failed, or nothing when it was the last. */
+  readonly retryAt: (attempt: number, failedAt: string) => string | undefined;
+};
+
+const noRetries: TryPolicy = { tried: 0, retryAt: () => undefined };
+
 /** The one function by which a step run changes on an agent's word. */
-export function onStepEvent(state: StepState, event: StepEvent): Transition {
+export function onStepEvent(state: StepState, event: StepEvent, policy: TryPolicy = noRetries): Transition {
   const ignore = (ignored: string): Transition => ({ state, changed: false, ignored });
   const become = (next: StepState): Transition => ({ state: next, changed: true });
   if (isEnded(state)) return ignore(`the step has already ${state.status === "succeeded" ? "succeeded" : "ended"}`);
   if (state.status === "running" && event.attempt < state.attempt) return ignore(`attempt ${event.attempt} is over`);
+  if (state.status === "waiting" && event.attempt <= policy.tried) return ignore(`attempt ${event.attempt} is over`);
   const since = state.status === "running" && state.attempt === event.attempt ? state.since : event.at;
   switch (event.type) {
     case "started":
@@ -70,8 +113,12 @@ export function onStepEvent(state: StepState, event: StepEvent): Transition {
       return become({ status: "running", attempt: event.attempt, since: event.at });
     case "succeeded":
       return become({ status: "succeeded", attempt: event.attempt, since, ended: event.at, outputs: event.outputs });
-    case "failed":
-      return become({ status: "failed", attempt: event.attempt, since, ended: event.at, error: event.error });
+    case "failed": {
+      const { attempt, error, at } = event;
+      const opens = policy.retryAt(attempt, at);
+      if (opens !== undefined) return become({ status: "waiting", gate: { type: "retry", opens, attempt, error } });
+      return become({ status: "failed", attempt, since, ended: at, error });
+    }
   }
 }
 
@@ -87,14 +134,12 @@ export const isRunEnded = (status: RunStatus): boolean => status !== "pending" &
 /** How many steps of a run there are of each status. */
 export type StepCounts = Readonly<Partial<Record<StepStatus, number>>>;
 
-/** The status of a run from how its steps stand. */
-export function runStatus(counts: StepCounts): RunStatus {
+/** The status with which a run ends when none of its steps can go on. */
+export function finalStatus(counts: StepCounts): "succeeded" | "failed" | "cancelled" {
   const of = (status: StepStatus): number => counts[status] ?? 0;
   if (of("failed") > 0) return "failed";
   if (of("cancelled") > 0) return "cancelled";
-  const open = of("waiting") + of("running") + of("skipped");
-  if (open === 0) return "succeeded";
-  return of("running") + of("succeeded") === 0 ? "pending" : "running";
+  return of("waiting") + of("running") > 0 ? "failed" : "succeeded";
 }
 
 /** The steps counted by status. */

@@ -41,7 +41,7 @@ test("an unknown field is told at its key, with the nearest one", () => {
 });
 
 test("a missing field, a wrong type and a wrong value are told apart", () => {
-  assert.match(only(workflow("  - name: a\n")).words, /"image" is missing/);
+  assert.match(only(workflow("  - name: a\n")).words, /step "a" has no image/);
   assert.match(only("name: w\nsteps: none\n").words, /"steps" must be a list/);
   assert.match(
     only(workflow("  - {name: a, image: x}\n", "inputs: [{name: i, type: codset}]\n")).words,

@@ -1,7 +1,18 @@
+import { whyInvalid } from "../assignment/schedule.ts";
 import { type Diagnostic, formatPath } from "../diagnostic.ts";
+import { failure } from "../errors.ts";
 import { suggest } from "../nearest.ts";
-import { type ExtensionRequirement, reservedWorkflowNames, type WorkflowDefinition } from "./definition.ts";
-import { isExtension, isInput, type Located, parseTemplate, type Reference } from "./expression.ts";
+import { circle, stepGraph } from "../run/graph.ts";
+import { isTimezone } from "../run/window.ts";
+import { parseCondition } from "./condition.ts";
+import {
+  type ExtensionRequirement,
+  reservedWorkflowNames,
+  type Schedule,
+  type WorkflowDefinition,
+  type WorkflowStep,
+} from "./definition.ts";
+import { isExtension, isInput, isMatrix, type Located, parseTemplate, type Reference } from "./expression.ts";
 import { coerceInput } from "./input.ts";
 import type { SourceMap } from "./parse.ts";
 
@@ -55,7 +66,15 @@ class Checker {
       this.unique([...at, "inputs"], step.inputs ?? [], "input", `step "${step.name}" has`);
       this.unique([...at, "outputs"], step.outputs ?? [], "output", `step "${step.name}" has`);
       this.unique([...at, "extensions"], step.extensions ?? [], "extension", `step "${step.name}" has`);
-      this.template([...at, "image"], step.image, index, false);
+      if (step.image !== undefined) this.template([...at, "image"], step.image, index, false);
+      else if (!step.approval) {
+        this.report(
+          at,
+          "workflow.step-without-image",
+          `step "${step.name}" has no image`,
+          "only a step that waits for approval may have none",
+        );
+      }
       step.inputs?.forEach((input, position) => {
         if (input.value !== undefined) this.template([...at, "inputs", position, "value"], input.value, index, true);
         if (input.codeset) this.codeset([...at, "inputs", position, "codeset", "name"], input.codeset.name);
@@ -66,8 +85,11 @@ class Checker {
       step.extensions?.forEach((requirement, position) => {
         this.extension([...at, "extensions", position], step.name, requirement);
       });
+      this.flow(at, step, index);
     });
     this.checkOutputs();
+    this.circles();
+    if (definition.schedule) this.schedule(["schedule"], definition.schedule);
     return this.found;
   }
 
@@ -193,6 +215,18 @@ class Checker {
       }
       return;
     }
+    if (isMatrix(reference)) {
+      const dimensions = Object.keys(step?.matrix ?? {});
+      if (dimensions.includes(reference.matrix)) return;
+      this.report(
+        path,
+        "workflow.unknown-dimension",
+        `step "${step?.name}" has no matrix dimension "${reference.matrix}"`,
+        suggest(reference.matrix, dimensions, "dimensions"),
+        located,
+      );
+      return;
+    }
     const names = this.definition.steps.map((other) => other.name);
     const target = names.indexOf(reference.step);
     if (target < 0) {
@@ -205,7 +239,7 @@ class Checker {
       );
       return;
     }
-    if (target >= stepIndex) {
+    if (target === stepIndex || (target > stepIndex && this.definition.order !== "dataflow")) {
       this.report(
         path,
         "workflow.output-before-step",
@@ -214,7 +248,7 @@ class Checker {
           : `step "${reference.step}" runs after this one, so its output is not there yet`,
         target === stepIndex
           ? "an output can be used by later steps only"
-          : `move step "${reference.step}" before step "${step?.name}"`,
+          : `move step "${reference.step}" before step "${step?.name}", or write order: dataflow`,
         located,
       );
       return;
@@ -252,6 +286,87 @@ class Checker {
         located,
       );
     }
+  }
+
+  /** What decides when a step runs, and how often. */
+  private flow(at: Path, step: WorkflowStep, index: number): void {
+    const names = this.definition.steps.map((other) => other.name);
+    step.after?.forEach((name, position) => {
+      const path = [...at, "after", position];
+      const target = names.indexOf(name);
+      if (target < 0) {
+        this.report(path, "workflow.unknown-step", `there is no step "${name}"`, suggest(name, names, "steps"));
+      } else if (target >= index && this.definition.order !== "dataflow") {
+        this.report(
+          path,
+          "workflow.after-later-step",
+          `step "${name}" is written behind step "${step.name}"`,
+          "in the order `listed` steps run as they are written: move it, or write order: dataflow",
+        );
+      }
+    });
+    if (step.when !== undefined) this.condition([...at, "when"], step.when, index);
+    for (const [name, values] of Object.entries(step.matrix ?? {})) {
+      const path = [...at, "matrix", name];
+      if (typeof values === "string") this.template(path, values, index, false);
+      else
+        values.forEach((value, position) => {
+          this.template([...path, position], value, index, false);
+        });
+    }
+    const timezone = step.window?.timezone;
+    if (timezone !== undefined && !isTimezone(timezone)) {
+      this.report(
+        [...at, "window", "timezone"],
+        "workflow.timezone",
+        `there is no time zone "${timezone}"`,
+        "write an IANA name as Europe/Berlin",
+      );
+    }
+    step.env?.forEach((entry, position) => {
+      if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(entry.name)) return;
+      this.report(
+        [...at, "env", position, "name"],
+        "workflow.variable-name",
+        `"${entry.name}" is not the name of an environment variable`,
+        "a name is letters, digits and _, and does not start with a digit",
+      );
+    });
+  }
+
+  private condition(path: Path, text: string, stepIndex: number): void {
+    const parsed = parseCondition(text);
+    if (!parsed.ok) return this.report(path, "workflow.condition-syntax", parsed.message, parsed.hint);
+    for (const reference of parsed.references) {
+      if (isExtension(reference)) {
+        this.report(
+          path,
+          "workflow.extension-in-condition",
+          "a condition cannot depend on an extension's configuration",
+          "use an input or an output of a step",
+        );
+      } else this.reference(path, reference, stepIndex, false, { reference, ordinal: 0, offset: 0 });
+    }
+  }
+
+  private circles(): void {
+    if (this.definition.order !== "dataflow") return;
+    const found = circle(stepGraph(this.definition));
+    if (!found) return;
+    const first = this.definition.steps.findIndex((step) => step.name === found[0]);
+    this.report(
+      ["steps", first],
+      "workflow.circle",
+      `these steps wait for each other: ${found.join(" → ")}`,
+      "take one of the references or `after` away",
+    );
+  }
+
+  private schedule(path: Path, schedule: Schedule): void {
+    const reason = whyInvalid(schedule);
+    if (reason === undefined) return;
+    const { code, message, hint = "" } = failure("schedule.invalid", { cron: schedule.cron, reason });
+    this.report(path, code, message, hint);
   }
 
   private extension(path: Path, step: string, requirement: ExtensionRequirement): void {

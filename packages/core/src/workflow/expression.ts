@@ -5,6 +5,7 @@
  *     reference  = "inputs"     "." name [ "." property ]
  *                | "steps"      "." name "." "outputs" "." name
  *                | "extensions" "." name "." "cfg" "." name
+ *                | "matrix"     "." name
  *     property   = "name" | "project" | "version"          (of a codeset input)
  *     name       = letter, digit or "_", then letters, digits, "_" or "-"
  */
@@ -14,7 +15,9 @@ export type CodesetProperty = (typeof codesetProperties)[number];
 export type InputReference = { readonly input: string; readonly property?: CodesetProperty };
 export type OutputReference = { readonly step: string; readonly output: string };
 export type ExtensionReference = { readonly extension: string; readonly variable: string };
-export type Reference = InputReference | OutputReference | ExtensionReference;
+/** The value of a dimension in one step run of a matrix. */
+export type MatrixReference = { readonly matrix: string };
+export type Reference = InputReference | OutputReference | ExtensionReference | MatrixReference;
 
 /** Text with references in it. Adjacent text is joined, so that equal texts parse to equal templates. */
 export type Template<R extends Reference = Reference> = readonly (string | R)[];
@@ -61,7 +64,7 @@ class ReferenceParser {
     if (this.position >= this.source.length) {
       throw new Failure("the expression is empty", offset, "write for example {{ inputs.NAME }}");
     }
-    const root = this.name("inputs, steps or extensions");
+    const root = this.name("inputs, steps, extensions or matrix");
     const reference = this.reference(root, offset);
     this.skipSpace();
     if (this.position < this.source.length) {
@@ -100,11 +103,13 @@ class ReferenceParser {
         this.keyword("cfg", `write {{ extensions.${extension}.cfg.VARIABLE }}`);
         return { extension, variable: this.member("the name of a variable") };
       }
+      case "matrix":
+        return { matrix: this.member("the name of a dimension") };
       default:
         throw new Failure(
           `"${root}" is not known here`,
           offset,
-          "an expression starts with inputs, steps or extensions",
+          "an expression starts with inputs, steps, extensions or matrix",
         );
     }
   }
@@ -178,12 +183,14 @@ export const formatTemplate = (template: Template): string =>
 
 export function formatReference(reference: Reference): string {
   if ("input" in reference) return `inputs.${reference.input}${reference.property ? `.${reference.property}` : ""}`;
+  if ("matrix" in reference) return `matrix.${reference.matrix}`;
   if ("step" in reference) return `steps.${reference.step}.outputs.${reference.output}`;
   return `extensions.${reference.extension}.cfg.${reference.variable}`;
 }
 
 export const isInput = (reference: Reference): reference is InputReference => "input" in reference;
 export const isOutput = (reference: Reference): reference is OutputReference => "step" in reference;
+export const isMatrix = (reference: Reference): reference is MatrixReference => "matrix" in reference;
 export const isExtension = (reference: Reference): reference is ExtensionReference => "extension" in reference;
 
 /**

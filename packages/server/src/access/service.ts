@@ -3,11 +3,15 @@ import { failure } from "@fuseml/core/errors";
 import { type Clock, instant } from "../platform/clock.ts";
 import { hashToken, newToken } from "../platform/secrets/token.ts";
 import type { Store } from "../state/store.ts";
+import type { StoredToken } from "./repository.ts";
 
 export type Caller =
   | { readonly kind: "open" }
-  | { readonly kind: "token"; readonly name: string }
+  | { readonly kind: "token"; readonly name: string; readonly roles: readonly string[] }
   | { readonly kind: "run"; readonly runId: string };
+
+/** May do everything. */
+export const adminRole = "admin";
 
 /** Who may call. An open server takes everybody and listens on the loopback address only; else a token is asked for. */
 export class AccessService {
@@ -32,18 +36,20 @@ export class AccessService {
       name: `run ${runId}`,
       runId,
       created: instant(this.parts.clock),
+      roles: [],
     });
     return token;
   }
 
   /** A token that does not expire. Its text is told once. */
-  async issue(name: string): Promise<string> {
+  async issue(name: string, roles: readonly string[] = [adminRole]): Promise<string> {
     const token = newToken();
     await this.parts.store.read.tokens.add({
       hash: hashToken(token),
       name,
       runId: null,
       created: instant(this.parts.clock),
+      roles,
     });
     return token;
   }
@@ -57,7 +63,22 @@ export class AccessService {
     }
     const found = await this.parts.store.read.tokens.find(hashToken(token));
     if (!found) throw failure("auth.invalid", {});
-    return found.runId ? { kind: "run", runId: found.runId } : { kind: "token", name: found.name };
+    return found.runId ? { kind: "run", runId: found.runId } : { kind: "token", name: found.name, roles: found.roles };
+  }
+
+  /** A new token for a person or a program. @throws `token.exists` */
+  async create(name: string, roles: readonly string[]): Promise<string> {
+    if ((await this.list()).some((token) => token.name === name)) throw failure("token.exists", { name });
+    return this.issue(name, roles);
+  }
+
+  list(): Promise<StoredToken[]> {
+    return this.parts.store.read.tokens.list();
+  }
+
+  /** From now on the token is not valid. @throws `token.not-found` */
+  async revoke(name: string): Promise<void> {
+    if (!(await this.parts.store.read.tokens.removeNamed(name))) throw failure("token.not-found", { name });
   }
 }
 

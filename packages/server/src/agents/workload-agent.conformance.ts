@@ -30,6 +30,9 @@ let made = 0;
 
 const shell = (image: string, name: string, script: string, of: Partial<StepSpec> = {}): StepSpec => ({
   name,
+  step: name,
+  attempt: 1,
+  needs: [],
   image: [image],
   variables: [{ name: "SCRIPT", value: [script] }],
   codesets: [],
@@ -82,7 +85,11 @@ export function workloadAgentConformance(
             id: `run_${made}.${steps[0]?.name}`,
             runId: `run_${made}`,
             agent: name,
-            steps,
+            // one after the other, unless a step says what it needs
+            steps: steps.map((step, index) => ({
+              ...step,
+              needs: step.needs.length > 0 || index === 0 ? step.needs : [steps[index - 1]?.step ?? ""],
+            })),
           }));
         } finally {
           await under.dispose();

@@ -1,8 +1,10 @@
 import { applicationRoutes } from "./applications.ts";
 import { artifactRoutes } from "./artifacts.ts";
+import { cacheRoutes } from "./cache.ts";
 import { codesetRoutes } from "./codesets.ts";
 import { extensionPartRoutes } from "./extension-parts.ts";
 import { extensionRoutes } from "./extensions.ts";
+import { interventionRoutes } from "./interventions.ts";
 import { projectRoutes } from "./projects.ts";
 import { runnableRoutes } from "./runnables.ts";
 import { runRoutes } from "./runs.ts";
@@ -13,6 +15,8 @@ type Parts = Parameters<typeof projectRoutes>[0] &
   Parameters<typeof codesetRoutes>[0] &
   Parameters<typeof workflowRoutes>[0] &
   Parameters<typeof runRoutes>[0] &
+  Parameters<typeof interventionRoutes>[0] &
+  Parameters<typeof cacheRoutes>[0] &
   Parameters<typeof artifactRoutes>[0] &
   Parameters<typeof applicationRoutes>[0] &
   Parameters<typeof extensionRoutes>[0] &
@@ -25,6 +29,8 @@ export const apiRoutes = (parts: Parts) => ({
   ...codesetRoutes(parts),
   ...workflowRoutes(parts),
   ...runRoutes(parts),
+  ...interventionRoutes(parts),
+  ...cacheRoutes(parts),
   ...artifactRoutes(parts),
   ...applicationRoutes(parts),
   ...extensionRoutes(parts),

@@ -9,6 +9,7 @@ const project = z
     description: z.string(),
     users: z.array(z.object({ name: z.string(), email: z.string() })),
     created: instant.optional(),
+    parallelism: z.number().int().nullish().meta({ description: "steps of its runs at once; absent for no limit" }),
   })
   .meta({ id: "Project" });
 const tag = "project";
@@ -31,6 +32,15 @@ export const projectRoutes = ({ projects }: { projects: ProjectService }) => ({
     reply: project,
     errors: ["project.not-found"],
     handler: ({ params }) => projects.get(params.name),
+  }),
+  "PUT /projects/{name}/parallelism": route({
+    tag,
+    summary: "Limit how many steps of the project's runs run at once; null takes the limit away",
+    params: named,
+    body: z.object({ parallelism: z.number().int().min(1).nullable() }),
+    reply: project,
+    errors: ["project.not-found"],
+    handler: ({ params, body }) => projects.limit(params.name, body.parallelism),
   }),
   "DELETE /projects/{name}": route({
     tag,

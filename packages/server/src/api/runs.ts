@@ -1,9 +1,10 @@
 import { formatAddress } from "@fuseml/core/artifact/address";
 import { failure } from "@fuseml/core/errors";
-import { type RunStatus, runStatuses } from "@fuseml/core/run/state";
+import { outputsOf, type RunStatus, runStatuses } from "@fuseml/core/run/state";
 import { z } from "zod";
-import { route } from "../platform/http/route.ts";
-import type { StoredRun, StoredStep } from "../runs/repository.ts";
+import { type Actor, route } from "../platform/http/route.ts";
+import type { StoredAttempt, StoredRun, StoredStep } from "../runs/records.ts";
+import type { RunLogs } from "../runs/run-logs.ts";
 import type { RunDetail, RunService } from "../runs/service.ts";
 import { flag, instant, name, named, optionalText } from "./shared.ts";
 
@@ -22,10 +23,21 @@ const choice = z.object({
   endpoint: z.string(),
   credentials: z.string().optional(),
 });
-const step = z
+const stepRun = z
   .object({
     name: z.string(),
+    step: z.string().meta({ description: "in the definition; a matrix makes several step runs of one step" }),
+    matrix: z.record(z.string(), z.string()).optional(),
     status: z.string(),
+    attempt: z.number().int().meta({ description: "tries that have begun" }),
+    attempts: z
+      .array(z.object({ attempt: z.number(), started: instant, ended: instant, error: runError }))
+      .meta({ description: "tries that failed and were followed by another one" }),
+    waitsFor: z.looseObject({ type: z.string() }).optional().meta({ description: "a person, a moment, the next try" }),
+    skipped: z.looseObject({ type: z.string() }).optional().meta({ description: "why" }),
+    reused: z.object({ run: z.string(), step: z.string() }).optional(),
+    notReused: z.string().optional().meta({ description: "why no earlier result was taken" }),
+    approval: z.object({ by: z.string(), at: instant, comment: z.string().optional() }).optional(),
     started: instant.optional(),
     ended: instant.optional(),
     outputs: z.record(z.string(), z.string()),
@@ -50,8 +62,31 @@ const runSchema = z
     error: runError.optional(),
   })
   .meta({ id: "WorkflowRun" });
-const detail = runSchema.extend({ steps: z.array(step) }).meta({ id: "WorkflowRunDetail" });
+const detail = runSchema
+  .extend({
+    steps: z.array(stepRun).meta({ description: "at most the first 1000" }),
+    stepCount: z.number().int(),
+    stepByStep: z.boolean(),
+    edited: z.boolean().meta({ description: "its definition is not that of its workflow version" }),
+  })
+  .meta({ id: "WorkflowRunDetail" });
 const event = z.object({ type: z.string(), time: instant, data: z.looseObject({}) });
+const planned = z
+  .object({
+    name: z.string(),
+    image: z.string(),
+    segment: z.number().int().optional(),
+    agent: z.string().optional(),
+    zone: z.string().optional(),
+    needs: z.array(z.string()),
+    stepRuns: z.number().int().nullable().optional().meta({ description: "of its matrix; null when decided later" }),
+    notes: z.array(z.string()),
+    extensions: z.record(z.string(), choice),
+    reused: z.string().optional().meta({ description: "the run whose result would be taken" }),
+    notReused: z.string().optional(),
+    refused: z.string().optional().meta({ description: "why no agent takes it" }),
+  })
+  .meta({ id: "PlannedStep" });
 const key = z.object({ id: z.string() });
 const tag = "run";
 
@@ -85,14 +120,26 @@ function show(run: StoredRun, { gitUrl, publicUrl }: Addresses): z.input<typeof 
   };
 }
 
-function showStep({ name: of, state, extensions }: StoredStep): z.input<typeof step> {
+function showStep(row: StoredStep, attempts: readonly StoredAttempt[]): z.input<typeof stepRun> {
+  const { name: of, state, extensions, passes, reuse } = row;
   return {
     name: of,
+    step: row.step,
+    ...(row.combination ? { matrix: { ...row.combination } } : {}),
     status: title(state.status as RunStatus),
+    attempt: row.attempt,
+    attempts: attempts
+      .filter((attempt) => attempt.name === of)
+      .map(({ attempt, started, ended, error }) => ({ attempt, started, ended, error })),
     ...("since" in state ? { started: state.since } : {}),
     ...("ended" in state ? { ended: state.ended } : {}),
-    outputs: state.status === "succeeded" ? { ...state.outputs } : {},
+    outputs: { ...outputsOf(state) },
     ...(state.status === "failed" ? { error: state.error } : {}),
+    ...(state.status === "waiting" && state.gate ? { waitsFor: { ...state.gate } } : {}),
+    ...(state.status === "skipped" && state.reason ? { skipped: { ...state.reason } } : {}),
+    ...(state.status === "succeeded" && state.reused ? { reused: state.reused } : {}),
+    ...(reuse?.because ? { notReused: reuse.because } : {}),
+    ...(passes.approval ? { approval: passes.approval } : {}),
     extensions: { ...extensions },
   };
 }
@@ -112,34 +159,45 @@ function parseStatus(text: string | undefined): RunStatus | undefined {
   return status;
 }
 
-export const runRoutes = ({ runs, ...addresses }: { runs: RunService } & Addresses) => {
-  const showDetail = ({ run, steps }: RunDetail): z.input<typeof detail> => ({
+export const runRoutes = ({ runs, runLogs, ...addresses }: { runs: RunService; runLogs: RunLogs } & Addresses) => {
+  const showDetail = ({ run, steps, stepCount, attempts }: RunDetail): z.input<typeof detail> => ({
     ...show(run, addresses),
-    steps: steps.map(showStep),
+    steps: steps.map((step) => showStep(step, attempts)),
+    stepCount,
+    stepByStep: run.stepwise,
+    edited: run.definition !== null,
   });
+  const person = (actor: Actor): string => (actor.kind === "token" ? actor.name : "local");
   return {
     "GET /workflows/runs": route({
       tag,
       summary: "List runs, newest first",
       query: z.object({
         name: optionalText,
+        project: optionalText,
         codesetProject: optionalText,
         codesetName: optionalText,
         status: optionalText,
         before: optionalText.meta({ description: "cursor: runs before this id" }),
+        since: optionalText.meta({ description: "created from this instant on: ISO 8601, or as 2h, 3d ago" }),
         limit: z.coerce.number().int().min(1).max(1000).default(100),
       }),
       reply: z.array(runSchema),
       handler: async ({ query }) => {
-        const { name: workflow, status, ...rest } = query;
-        return (await runs.list({ ...rest, workflow, status: parseStatus(status) })).map((run) => show(run, addresses));
+        const { name: workflow, status, since, ...rest } = query;
+        const filter = { ...rest, workflow, status: parseStatus(status), since };
+        return (await runs.list(filter)).map((run) => show(run, addresses));
       },
     }),
     "POST /workflows/{name}/runs": route({
       tag,
       summary: "Start a run by hand",
       params: named,
-      body: z.object({ inputs: z.record(name, z.string()).default({}) }),
+      body: z.object({
+        inputs: z.record(name, z.string()).default({}),
+        stepByStep: z.boolean().default(false),
+        cache: z.boolean().default(true).meta({ description: "false: no earlier result is taken" }),
+      }),
       reply: detail,
       status: 201,
       errors: [
@@ -150,9 +208,30 @@ export const runRoutes = ({ runs, ...addresses }: { runs: RunService } & Address
         "host.image-without-recipe",
       ],
       handler: async ({ params, body, actor }) => {
-        const run = await runs.start(params.name, body.inputs, actor.kind === "token" ? actor.name : "local");
+        const options = { stepwise: body.stepByStep, noCache: !body.cache };
+        const run = await runs.start(params.name, body.inputs, person(actor), options);
         return showDetail(await runs.get(run.id));
       },
+    }),
+    "POST /workflows/{name}/plan": route({
+      tag,
+      summary: "What a run would do, without starting it",
+      params: named,
+      body: z.object({ inputs: z.record(name, z.string()).default({}) }),
+      reply: z.array(planned),
+      errors: ["workflow.not-found", "run.input-unknown", "run.input-missing", "run.input-type"],
+      handler: async ({ params, body }) =>
+        (await runs.plan(params.name, body.inputs)).map(
+          ({ spec, reuse, refused, needs, notes, extensions, ...step }) => ({
+            ...step,
+            needs: [...needs],
+            notes: [...notes],
+            extensions: { ...extensions },
+            ...(spec.zone === undefined ? {} : { zone: spec.zone }),
+            ...(reuse ? (reuse.hit ? { reused: reuse.run } : { notReused: reuse.because }) : {}),
+            ...(refused ? { refused: refused.message } : {}),
+          }),
+        ),
     }),
     "GET /runs/{id}": route({
       tag,
@@ -163,13 +242,29 @@ export const runRoutes = ({ runs, ...addresses }: { runs: RunService } & Address
       errors: ["run.not-found"],
       handler: async ({ params }) => showDetail(await runs.get(params.id)),
     }),
+    "GET /runs/{id}/steps": route({
+      tag,
+      summary: "A page of the steps of a run, in order",
+      params: key,
+      query: z.object({
+        after: z.coerce.number().int().default(-1).meta({ description: "cursor: the position of the step before" }),
+        limit: z.coerce.number().int().min(1).max(1000).default(1000),
+      }),
+      reply: z.array(stepRun.extend({ position: z.number().int() })),
+      errors: ["run.not-found"],
+      handler: async ({ params, query }) =>
+        (await runs.steps(params.id, query)).map((step) => ({ ...showStep(step, []), position: step.ordinal })),
+    }),
     "GET /runs/{id}/definition": route({
       tag,
-      summary: "The workflow version that the run runs",
+      summary: "The definition that the run runs",
       params: key,
       reply: z.looseObject({}),
       errors: ["run.not-found"],
-      handler: async ({ params }) => ({ ...(await runs.get(params.id)).workflow?.definition }),
+      handler: async ({ params }) => {
+        const { run, workflow } = await runs.get(params.id);
+        return { ...(run.definition ?? workflow?.definition) };
+      },
     }),
     "POST /runs/{id}/cancel": route({
       tag,
@@ -177,8 +272,7 @@ export const runRoutes = ({ runs, ...addresses }: { runs: RunService } & Address
       params: key,
       reply: detail,
       errors: ["run.not-found", "run.ended"],
-      handler: async ({ params, actor }) =>
-        showDetail(await runs.cancel(params.id, actor.kind === "token" ? actor.name : "local")),
+      handler: async ({ params, actor }) => showDetail(await runs.cancel(params.id, person(actor))),
     }),
     "GET /runs/{id}/history": route({
       tag,
@@ -215,6 +309,7 @@ export const runRoutes = ({ runs, ...addresses }: { runs: RunService } & Address
       params: key,
       query: z.object({
         step: optionalText,
+        attempt: z.coerce.number().int().min(1).optional().meta({ description: "of one step; default the last one" }),
         follow: flag,
         from: z.coerce.number().int().min(0).default(0).meta({ description: "byte offset, with one step" }),
       }),
@@ -222,7 +317,7 @@ export const runRoutes = ({ runs, ...addresses }: { runs: RunService } & Address
       errors: ["run.not-found"],
       handler: async function* ({ params, query, signal }) {
         const { run } = await runs.get(params.id);
-        const chunks = await runs.logs(run.id, { ...query, signal });
+        const chunks = await runLogs.of(run, { ...query, signal });
         yield { event: "run", data: { run: run.id } };
         for await (const chunk of chunks) {
           yield { id: `${chunk.step}:${chunk.offset}`, event: "log", data: chunk };

@@ -2,7 +2,7 @@ import { formatAddress } from "@fuseml/core/artifact/address";
 import { failure } from "@fuseml/core/errors";
 import { applicationSubject } from "../artifacts/service.ts";
 import { type Clock, instant } from "../platform/clock.ts";
-import { runSubject } from "../runs/engine.ts";
+import { runSubject } from "../runs/subjects.ts";
 import type { Store } from "../state/store.ts";
 import type { ApplicationRevision, StoredApplication } from "./repository.ts";
 

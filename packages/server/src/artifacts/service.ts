@@ -1,7 +1,7 @@
 import { type ArtifactAddress, formatAddress, formatShort } from "@fuseml/core/artifact/address";
 import { failure } from "@fuseml/core/errors";
-import { runSubject } from "../runs/engine.ts";
 import type { Launcher } from "../runs/launcher.ts";
+import { runSubject } from "../runs/subjects.ts";
 import type { Store, Unit } from "../state/store.ts";
 import type { Artifact, LineageEdge } from "./repository.ts";
 

@@ -14,5 +14,7 @@ export interface CodeStore {
   /** Paths that differ between two commits. */
   changedPaths(project: string, name: string, from: string, to: string): Promise<readonly string[]>;
   /** Puts a working copy of a commit into an empty or missing directory. */
+  /** The digest of a commit's tree: commits of equal contents share it. Nothing when there is no such commit. */
+  treeOf(project: string, name: string, commit: string): Promise<string | undefined>;
   checkout(project: string, name: string, commit: string, directory: string): Promise<void>;
 }

@@ -55,7 +55,7 @@ export class CodesetService {
     try {
       await code.create(codeset.project, codeset.name);
       await store.transaction(async (unit) => {
-        await unit.projects.add({ name: codeset.project, description: "", created: stored.created });
+        await unit.projects.add({ name: codeset.project, description: "", created: stored.created, parallelism: null });
         if (!(await unit.codesets.add(stored))) throw taken();
       });
     } catch (error) {

@@ -1,6 +1,12 @@
 import type { Db } from "../state/db.ts";
 
-export type StoredProject = { readonly name: string; readonly description: string; readonly created: string };
+export type StoredProject = {
+  readonly name: string;
+  readonly description: string;
+  readonly created: string;
+  /** How many steps of its runs may run at once; null for no limit. */
+  readonly parallelism: number | null;
+};
 /** `password` is sealed. */
 export type StoredProjectUser = {
   readonly project: string;
@@ -13,6 +19,8 @@ export interface ProjectRepository {
   /** @returns false when the name is taken */
   add(project: StoredProject): Promise<boolean>;
   get(name: string): Promise<StoredProject | undefined>;
+  /** @returns whether it is there */
+  limit(name: string, parallelism: number | null): Promise<boolean>;
   /** By name. */
   list(): Promise<StoredProject[]>;
   /** @returns whether it was there */
@@ -33,6 +41,10 @@ export const projectRepository = (db: Db): ProjectRepository => ({
   },
   get: (name) => db.selectFrom("project").selectAll().where("name", "=", name).executeTakeFirst(),
   list: () => db.selectFrom("project").selectAll().orderBy("name").execute(),
+  async limit(name, parallelism) {
+    const result = await db.updateTable("project").set({ parallelism }).where("name", "=", name).executeTakeFirst();
+    return result.numUpdatedRows > 0n;
+  },
   async remove(name) {
     const result = await db.deleteFrom("project").where("name", "=", name).executeTakeFirst();
     return result.numDeletedRows > 0n;

@@ -28,9 +28,16 @@ export class ProjectService {
       );
     }
     const { store, clock } = this.parts;
-    const project = { name, description, created: instant(clock) };
+    const project = { name, description, created: instant(clock), parallelism: null };
     if (!(await store.transaction((unit) => unit.projects.add(project)))) throw failure("project.exists", { name });
     return { ...project, users: [] };
+  }
+
+  /** How many steps of the project's runs may run at once; null for no limit. @throws `project.not-found` */
+  async limit(name: string, parallelism: number | null): Promise<Project> {
+    if (!(await this.parts.store.transaction((unit) => unit.projects.limit(name, parallelism))))
+      throw failure("project.not-found", { name });
+    return this.get(name);
   }
 
   async list(): Promise<Project[]> {

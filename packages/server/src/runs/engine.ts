@@ -1,34 +1,36 @@
 import { failure } from "@fuseml/core/errors";
-import type { ResolvedChoice } from "@fuseml/core/extension/resolve";
-import { finishedOutputs, plan, type Segment } from "@fuseml/core/run/plan";
-import { pinSteps } from "@fuseml/core/run/spec";
-import {
-  isEnded,
-  isRunEnded,
-  type Outputs,
-  onCancel,
-  onStepEvent,
-  type RunError,
-  runStatus,
-  type StepEvent,
-  type StepState,
-} from "@fuseml/core/run/state";
+import { hasFailed } from "@fuseml/core/run/picture";
+import { inFlightLimit } from "@fuseml/core/run/plan";
+import { isEnded, isRunEnded, type RunError, type StepEvent } from "@fuseml/core/run/state";
 import type { ExtensionResolver } from "../extensions/service.ts";
 import { type Clock, instant } from "../platform/clock.ts";
 import type { Hub } from "../platform/events/hub.ts";
 import { asDiskFull } from "../platform/files/atomic.ts";
 import type { Log } from "../platform/log.ts";
+import type { Timers } from "../platform/timers.ts";
 import type { Store, Unit } from "../state/store.ts";
-import type { StoredRun, StoredStep } from "./repository.ts";
-import type { SegmentContext, WorkloadAgent } from "./workload-agent.ts";
+import { RunDefinitions, type RunPlan } from "./definitions.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { Ending } from "./ending.ts";
+import { Journal } from "./journal.ts";
+import type { StoredRun, StoredStep } from "./records.ts";
+import type { Reuse } from "./reuse.ts";
+import { Sheet } from "./sheet.ts";
+import { afterEvent, type StepChange } from "./transitions.ts";
+import { Turns } from "./turns.ts";
+import type { WorkloadAgent } from "./workload-agent.ts";
 
 export type EngineParts = {
   readonly store: Store;
   readonly agents: readonly WorkloadAgent[];
   readonly extensions: ExtensionResolver;
+  readonly reuse: Reuse;
   readonly hub: Hub;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly log: Log;
+  /** The replica that this engine is of: no other drives its runs. */
+  readonly replica: string;
   /** The token that the steps of a run call the server with. Known to the server from now until the run ends. */
   readonly issueToken: (runId: string) => Promise<string>;
   readonly serverUrl: string;
@@ -36,37 +38,331 @@ export type EngineParts = {
 
 const tryAgainAfterMs = 1000;
 
-export const runSubject = (runId: string): string => `run:${runId}`;
+/** The run is another replica's: what was to be written is not. */
+class NotOurs extends Error {}
 
 /**
  * Makes runs go on. It is a function of the database: kill it anywhere, start it again, and it continues.
- * Its one verb is *advance*; every event ends in it.
+ * Its one verb is *advance*; every event, every moment that comes and everything that a person asks for ends in it.
  */
 export class Engine {
+  readonly journal: Journal;
+  readonly definitions = new RunDefinitions();
   private readonly parts: EngineParts;
-  /** Work on one run is done in turn. */
-  private readonly turns = new Map<string, Promise<void>>();
+  private readonly turns = new Turns();
+  private readonly dispatcher: Dispatcher;
+  private readonly ending: Ending;
+  private readonly alarms = new Map<string, () => void>();
   private readonly observing = new Set<string>();
+  /** Step runs of a run that agents hold, and whether others wait to be handed over. */
+  private readonly loads = new Map<string, { inFlight: number; more: boolean }>();
   private stopping = false;
 
   constructor(parts: EngineParts) {
     this.parts = parts;
+    this.journal = new Journal(parts.clock, parts.hub);
+    this.dispatcher = new Dispatcher({ ...parts, journal: this.journal });
+    this.ending = new Ending({ clock: parts.clock, journal: this.journal, definitions: this.definitions });
   }
 
-  /** Takes up every run that has not ended. */
+  get replica(): string {
+    return this.parts.replica;
+  }
+
+  get agents(): readonly WorkloadAgent[] {
+    return this.parts.agents;
+  }
+
+  /** Takes up every run of this replica that has not ended. */
   async start(): Promise<void> {
-    for (const run of await this.parts.store.read.runs.active()) this.advance(run.id);
+    for (const run of await this.parts.store.read.runs.active({ owner: this.replica })) this.advance(run.id);
   }
 
   async stop(): Promise<void> {
     this.stopping = true;
+    for (const callOff of this.alarms.values()) callOff();
+    this.alarms.clear();
     await Promise.all(this.parts.agents.map((agent) => agent.shutdown()));
-    await Promise.allSettled(this.turns.values());
+    await this.turns.idle();
+  }
+
+  /** Resolves when nothing that was asked for is under way. */
+  idle(): Promise<void> {
+    return this.turns.idle();
   }
 
   /** Does what can be done for a run now. Called again while it works, it works once more. */
   advance(runId: string): void {
-    void this.inTurn(runId, () => this.dispatch(runId).catch((error: unknown) => this.stumble(runId, error)));
+    if (this.stopping) return;
+    void this.turns.take(runId, () => this.work(runId).catch((error: unknown) => this.stumble(runId, error)));
+  }
+
+  /** Does something to a run while nothing else happens to it; then it goes on. @throws what the work throws */
+  async exclusively<T>(runId: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.turns.take(runId, work);
+    } finally {
+      this.advance(runId);
+    }
+  }
+
+  /** A transaction on a run of this replica. @throws when it is another's by now */
+  async onRun<T>(runId: string, work: (unit: Unit, run: StoredRun) => Promise<T>): Promise<T> {
+    return this.parts.store.transaction(async (unit) => {
+      const run = await unit.runs.hold(runId, this.replica);
+      if (!run) throw new NotOurs(`run ${runId} is not this replica's`);
+      return work(unit, run);
+    });
+  }
+
+  /** Ends a run at a person's or a policy's wish; its processes are gone when this returns. @throws `run.ended` */
+  async cancel(runId: string, by: string): Promise<void> {
+    await this.turns.take(runId, async () => {
+      await this.onRun(runId, async (unit, run) => {
+        if (isRunEnded(run.status)) throw failure("run.ended", { name: runId, status: run.status });
+        // a crash between here and the end does not forget it
+        await unit.runs.update(runId, { cancelRequested: by });
+      });
+      await this.endByCancel(runId, by);
+    });
+  }
+
+  private async endByCancel(runId: string, by: string): Promise<void> {
+    const error = { code: "run.cancelled", message: `cancelled by ${by}` };
+    await this.endEarly(runId, "cancelled", error, (unit) => this.journal.write(unit, runId, "run.cancelled", { by }));
+  }
+
+  /** Ends the processes of a run, then the run. */
+  private async endEarly(
+    runId: string,
+    status: "failed" | "cancelled",
+    error: RunError,
+    before: (unit: Unit) => Promise<void> = async () => undefined,
+  ): Promise<void> {
+    const live = await this.parts.store.read.runs.segments(runId);
+    await Promise.all(live.map(({ segment }) => this.dispatcher.agentOf(segment)?.cancel(segment.id)));
+    await this.onRun(runId, async (unit, run) => {
+      if (isRunEnded(run.status)) return;
+      await before(unit);
+      await this.ending.end(unit, run, status, error);
+      unit.afterCommit(() => this.forget(runId));
+    });
+    await this.wakeQueued(runId);
+  }
+
+  private async work(runId: string): Promise<void> {
+    const { store, clock } = this.parts;
+    const run = await store.read.runs.get(runId);
+    if (!run || isRunEnded(run.status) || run.owner !== this.replica || this.stopping) return;
+    if (run.cancelRequested !== null) return this.endByCancel(runId, run.cancelRequested);
+    if (run.queued && !(await this.hasItsTurn(run))) return;
+    if (run.deadline !== null && run.deadline <= instant(clock)) return this.endByTimeout(run);
+    const plan = await this.definitions.of(store.read, run);
+    await this.takeUpSegments(run);
+    const sheet = await Sheet.load(store.read, run, plan, instant(clock));
+    const decided = await this.dispatcher.decide(run, sheet);
+    const over = await this.write(run, decided, sheet);
+    const planned = decided.segments.reduce((total, { segment }) => total + segment.steps.length, 0);
+    const { inFlight } = sheet.picture;
+    this.loads.set(runId, { inFlight: inFlight + planned, more: sheet.freeCount > planned });
+    if (over) return this.wakeQueued(runId);
+    for (const { segment, prepared } of decided.segments) {
+      await this.dispatcher.submit(run, segment, prepared, sheet.picture.outputs);
+      this.watch(runId, segment.id);
+    }
+    this.setAlarm(run, decided.wakeAt);
+  }
+
+  /** Writes what was decided, in one transaction. @returns whether the run is over */
+  private async write(
+    run: StoredRun,
+    decided: Awaited<ReturnType<Dispatcher["decide"]>>,
+    sheet: Sheet,
+  ): Promise<boolean> {
+    const { picture } = sheet;
+    const failed = [...picture.steps.values()].some(hasFailed);
+    const waits = picture.inFlight > 0 || decided.segments.length > 0 || (!failed && decided.waits);
+    if (waits && !sheet.isChanged && decided.segments.length === 0) return false;
+    await this.onRun(run.id, async (unit, present) => {
+      await sheet.save(unit);
+      for (const { segment, ordinal } of decided.segments) {
+        if (!(await unit.runs.addSegment(segment, ordinal))) throw new Error(`segment ${segment.id} is there already`);
+      }
+      await this.journal.writeChanges(unit, run.id, decided.changes);
+      if (!waits) {
+        await this.ending.settle(unit, present);
+        unit.afterCommit(() => this.forget(run.id));
+      } else if (present.status === "pending" && decided.changes.length > 0) {
+        await unit.runs.update(run.id, { status: "running", started: instant(this.parts.clock) });
+      }
+    });
+    return !waits;
+  }
+
+  /** Segments that were handed over before a crash, or by another replica, are handed over again. */
+  private async takeUpSegments(run: StoredRun): Promise<void> {
+    for (const { segment } of await this.parts.store.read.runs.segments(run.id)) {
+      if (this.observing.has(segment.id)) continue;
+      const taken = await this.dispatcher.takeUp(run, segment);
+      if (taken) this.watch(run.id, segment.id);
+      else await this.agentIsGone(run.id, segment.id, segment.agent);
+    }
+  }
+
+  private async agentIsGone(runId: string, segmentId: string, agent: string): Promise<void> {
+    await this.onRun(runId, async (unit) => {
+      const steps = (await unit.runs.steps(runId)).filter(
+        (step) => step.segmentId === segmentId && !isEnded(step.state),
+      );
+      for (const step of steps.slice(0, 1)) {
+        const { code, message, hint = "" } = failure("step.agent-gone", { step: step.name, agent });
+        const at = instant(this.parts.clock);
+        const event: StepEvent = {
+          type: "failed",
+          step: step.name,
+          attempt: step.attempt + (step.state.status === "waiting" ? 1 : 0),
+          at,
+          error: { code, message, hint },
+        };
+        const plan = await this.definitions.of(unit, (await unit.runs.get(runId)) as StoredRun);
+        const change = afterEvent(plan.graph, step, event);
+        if (change) {
+          await unit.runs.updateStep(change.step);
+          await this.journal.writeChanges(unit, runId, [change]);
+        }
+      }
+      await unit.runs.endSegment(segmentId);
+    });
+  }
+
+  /** The agent that holds a segment, when it is there. */
+  async agentHolding(segmentId: string): Promise<WorkloadAgent | undefined> {
+    const stored = await this.parts.store.read.runs.segment(segmentId);
+    return stored && this.dispatcher.agentOf(stored.segment);
+  }
+
+  private watch(runId: string, segmentId: string): void {
+    this.observing.add(segmentId);
+    void this.observe(runId, segmentId);
+  }
+
+  private async observe(runId: string, segmentId: string): Promise<void> {
+    try {
+      const agent = await this.dispatcher.agentOfSegment(segmentId);
+      for await (const events of agent.observe(segmentId)) {
+        if (this.stopping) return;
+        await this.turns.take(runId, () => this.apply(runId, events));
+      }
+      this.observing.delete(segmentId);
+      if (this.stopping) return;
+      await this.turns.take(runId, () => this.onRun(runId, (unit) => unit.runs.endSegment(segmentId)));
+      this.advance(runId);
+    } catch (error) {
+      // observed again, the agent tells everything once more
+      this.observing.delete(segmentId);
+      await this.turns.take(runId, () => this.stumble(runId, error));
+    }
+  }
+
+  /** Records what an agent reported: states, history, and the run's end when it was the last word, in one transaction. */
+  private async apply(runId: string, events: readonly StepEvent[]): Promise<void> {
+    let plan: RunPlan | undefined;
+    const changes = new Map<string, StepChange>();
+    const all: StepChange[] = [];
+    let over = false;
+    let stepIsOver = false;
+    const run = await this.onRun(runId, async (unit, present) => {
+      if (isRunEnded(present.status)) return undefined;
+      plan = await this.definitions.of(unit, present);
+      for (const event of events) {
+        const step = changes.get(event.step)?.step ?? (await unit.runs.step(runId, event.step));
+        const change = step && afterEvent(plan.graph, step, event);
+        if (!change) continue;
+        changes.set(event.step, change);
+        all.push(change);
+      }
+      if (all.length === 0) return undefined;
+      for (const { step } of changes.values()) await unit.runs.updateStep(step);
+      await this.journal.writeChanges(unit, runId, all);
+      const ended = [...changes.values()].some(({ step }) => isEnded(step.state));
+      if (ended && !(await unit.runs.hasOpenSteps(runId))) {
+        over = true;
+        await this.ending.settle(unit, present);
+        unit.afterCommit(() => this.forget(runId));
+      } else if (present.status === "pending") {
+        await unit.runs.update(runId, { status: "running", started: instant(this.parts.clock) });
+      }
+      for (const { step } of changes.values()) {
+        if (!over && step.state.status === "succeeded" && this.loads.get(runId)?.more)
+          stepIsOver ||= step.index === null || !(await unit.runs.hasOpenSteps(runId, step.step));
+      }
+      return present;
+    });
+    if (!run) return;
+    await this.follow(
+      run,
+      [...changes.values()].map(({ step }) => step),
+      over,
+      stepIsOver,
+    );
+  }
+
+  /** What comes after agents' words: results are kept, nothing new starts behind a failure, and what is ready is planned. */
+  private async follow(
+    run: StoredRun,
+    steps: readonly StoredStep[],
+    over: boolean,
+    stepIsOver: boolean,
+  ): Promise<void> {
+    await this.dispatcher.keepResults(run, steps);
+    if (over) return this.wakeQueued(run.id);
+    const load = this.loads.get(run.id);
+    const ended = steps.filter((step) => step.state.status !== "running").length;
+    if (load) load.inFlight -= ended;
+    const failed = steps.some((step) => step.state.status === "failed");
+    const again = steps.some((step) => step.state.status === "waiting");
+    if (failed) await this.dispatcher.drainAll(run.id);
+    const low = load === undefined || (load.more && load.inFlight < inFlightLimit / 2 && ended > 0);
+    if (again || stepIsOver || low) this.advance(run.id);
+  }
+
+  private async endByTimeout(run: StoredRun): Promise<void> {
+    const { definition } = await this.definitions.of(this.parts.store.read, run);
+    const { code, message, hint = "" } = failure("run.timeout", { timeout: definition.timeout ?? "" });
+    await this.endEarly(run.id, "failed", { code, message, hint });
+  }
+
+  private async hasItsTurn(run: StoredRun): Promise<boolean> {
+    const others = await this.parts.store.read.runs.active({ queueKey: run.queueKey ?? "" });
+    return others.every((other) => other.id >= run.id);
+  }
+
+  /** A run is over: the one that waits behind it has its turn. */
+  private async wakeQueued(runId: string): Promise<void> {
+    const { runs } = this.parts.store.read;
+    const queueKey = (await runs.get(runId))?.queueKey;
+    if (!queueKey) return;
+    const [next] = await runs.active({ queueKey });
+    if (next) this.parts.hub.notify(`advance:${next.id}`);
+    if (next?.owner === this.replica) this.advance(next.id);
+  }
+
+  private setAlarm(run: StoredRun, wakeAt: string | undefined): void {
+    this.alarms.get(run.id)?.();
+    this.alarms.delete(run.id);
+    const moments = [wakeAt, run.deadline].filter((moment) => moment !== undefined && moment !== null);
+    if (moments.length === 0) return;
+    const first = Math.min(...moments.map((moment) => Date.parse(moment)));
+    this.alarms.set(
+      run.id,
+      this.parts.timers.at(first, () => this.advance(run.id)),
+    );
+  }
+
+  private forget(runId: string): void {
+    this.alarms.get(runId)?.();
+    this.alarms.delete(runId);
+    this.loads.delete(runId);
   }
 
   /**
@@ -74,208 +370,37 @@ export class Engine {
    * lost. Anything else ends the run and says why.
    */
   private async stumble(runId: string, thrown: unknown): Promise<void> {
+    if (thrown instanceof NotOurs) return this.forget(runId);
     const error = asDiskFull(thrown, "the database");
     this.parts.log.error({ err: error, run: runId }, "a run could not be advanced");
     if (this.stopping) return;
-    if (!(error as { temporary?: boolean }).temporary) {
+    if (!isTemporary(error)) {
       try {
-        return await this.failRun(runId, asRunError(error));
+        return await this.endEarly(runId, "failed", asRunError(error));
       } catch (again) {
+        if (again instanceof NotOurs) return this.forget(runId);
         this.parts.log.error({ err: again, run: runId }, "nor could its end be recorded");
       }
     }
-    setTimeout(() => this.advance(runId), tryAgainAfterMs).unref();
-  }
-
-  /** Ends a run at a person's wish. @throws `run.ended` */
-  async cancel(runId: string, by: string): Promise<void> {
-    const { store, clock } = this.parts;
-    await this.inTurn(runId, async () => {
-      await store.transaction(async (unit) => {
-        const run = await unit.runs.get(runId);
-        if (!run) throw failure("run.not-found", { name: runId });
-        if (isRunEnded(run.status)) throw failure("run.ended", { name: runId, status: run.status });
-        const at = instant(clock);
-        for (const step of await unit.runs.steps(runId)) {
-          const state = onCancel(step.state, at);
-          if (state !== step.state) await unit.runs.updateStep({ ...step, state });
-        }
-        await this.event(unit, runId, "run.cancelled", { by });
-        await this.end(unit, run, "cancelled", { code: "run.cancelled", message: `cancelled by ${by}` });
-      });
-      for (const { segment } of await store.read.runs.segments(runId)) await this.agent(segment).cancel(segment.id);
-    });
-  }
-
-  private inTurn(runId: string, work: () => Promise<void>): Promise<void> {
-    const before = this.turns.get(runId) ?? Promise.resolve();
-    const turn = before.catch(() => undefined).then(work);
-    this.turns.set(runId, turn);
-    const forget = () => {
-      if (this.turns.get(runId) === turn) this.turns.delete(runId);
-    };
-    turn.then(forget, forget);
-    return turn;
-  }
-
-  private agent(segment: Segment): WorkloadAgent {
-    const agent = this.parts.agents.find((candidate) => candidate.name === segment.agent);
-    if (!agent) throw new Error(`agent "${segment.agent}" is not configured any more`);
-    return agent;
-  }
-
-  private async dispatch(runId: string): Promise<void> {
-    const { store } = this.parts;
-    const run = await store.read.runs.get(runId);
-    if (!run || isRunEnded(run.status) || this.stopping) return;
-    const segments = await this.plannedSegments(run);
-    const states = new Map((await store.read.runs.steps(runId)).map((step) => [step.name, step.state]));
-    for (const segment of segments) {
-      const over = segment.steps.every((step) => isEnded(states.get(step.name) ?? { status: "waiting" }));
-      if (over) continue;
-      if (!this.observing.has(segment.id)) await this.submit(run, segment, states);
-      // the next segment waits for this one
-      return;
-    }
-  }
-
-  /** The run's segments: those in the database, or a new plan put there. */
-  private async plannedSegments(run: StoredRun): Promise<readonly Segment[]> {
-    const { store, agents } = this.parts;
-    const present = await store.read.runs.segments(run.id);
-    if (present.length > 0) return present.map(({ segment }) => segment);
-    const workflow = await store.read.workflows.getVersion(run.workflow, run.workflowVersion);
-    if (!workflow) throw new Error(`version ${run.workflowVersion} of workflow ${run.workflow} is gone`);
-    const steps = pinSteps(workflow.definition, run.pins);
-    const states = new Map((await store.read.runs.steps(run.id)).map((step) => [step.name, step.state]));
-    const planned = plan({ runId: run.id, steps, states, agents });
-    if (!planned.ok) throw planned.reason;
-    await store.transaction(async (unit) => {
-      for (const [ordinal, segment] of planned.segments.entries()) await unit.runs.addSegment(segment, ordinal);
-    });
-    return planned.segments;
-  }
-
-  private async submit(run: StoredRun, segment: Segment, states: ReadonlyMap<string, StepState>): Promise<void> {
-    const { store } = this.parts;
-    const extensions: Record<string, SegmentContext["extensions"][string]> = {};
-    const choices = new Map<string, Record<string, ResolvedChoice>>();
-    for (const step of segment.steps) {
-      const resolved = await this.parts.extensions.forStep(step, { project: run.project });
-      extensions[step.name] = { variables: resolved.variables, secrets: resolved.secrets };
-      if (Object.keys(resolved.choices).length > 0) choices.set(step.name, resolved.choices);
-    }
-    if (choices.size > 0) {
-      await store.transaction(async (unit) => {
-        for (const step of await unit.runs.steps(run.id)) {
-          const chosen = choices.get(step.name);
-          if (chosen && !isEnded(step.state)) await unit.runs.updateStep({ ...step, extensions: chosen });
-        }
-      });
-    }
-    const agent = this.agent(segment);
-    await agent.submit(segment, {
-      workflow: run.workflow,
-      project: run.project,
-      serverUrl: this.parts.serverUrl,
-      token: await this.parts.issueToken(run.id),
-      finished: finishedOutputs(states),
-      extensions,
-    });
-    this.observing.add(segment.id);
-    void this.observe(run.id, segment, agent);
-  }
-
-  private async observe(runId: string, segment: Segment, agent: WorkloadAgent): Promise<void> {
-    try {
-      for await (const events of agent.observe(segment.id)) {
-        if (this.stopping) return;
-        await this.inTurn(runId, () => this.apply(runId, events));
-      }
-      this.observing.delete(segment.id);
-      this.advance(runId);
-    } catch (error) {
-      // observed again, the agent tells everything once more
-      this.observing.delete(segment.id);
-      await this.inTurn(runId, () => this.stumble(runId, error));
-    }
-  }
-
-  /** Records what an agent reported: state, event and the run's end in one transaction. Reads only the steps that are told of. */
-  private async apply(runId: string, events: readonly StepEvent[]): Promise<void> {
-    await this.parts.store.transaction(async (unit) => {
-      const run = await unit.runs.get(runId);
-      if (!run || isRunEnded(run.status)) return;
-      const touched = new Map<string, StoredStep>();
-      for (const event of events) {
-        const step = touched.get(event.step) ?? (await unit.runs.step(runId, event.step));
-        if (!step) continue;
-        const { state, changed } = onStepEvent(step.state, event);
-        if (!changed) continue;
-        touched.set(step.name, { ...step, state });
-        await this.event(unit, runId, `step.${event.type}`, stepEventData(event));
-      }
-      if (touched.size === 0) return;
-      for (const step of touched.values()) await unit.runs.updateStep(step);
-      await this.settle(unit, run);
-    });
-  }
-
-  /** Brings the run's status to that of its steps. */
-  private async settle(unit: Unit, run: StoredRun): Promise<void> {
-    const { clock } = this.parts;
-    const status = runStatus(await unit.runs.countSteps(run.id));
-    if (!isRunEnded(status)) {
-      if (run.status === "pending") await unit.runs.update({ ...run, status: "running", started: instant(clock) });
-      return;
-    }
-    const states = (await unit.runs.steps(run.id)).map((step) => step.state);
-    const failed = states.find((state) => state.status === "failed");
-    const outputs: Outputs = Object.assign(
-      {},
-      ...states.map((state) => (state.status === "succeeded" ? state.outputs : {})),
+    this.alarms.get(runId)?.();
+    this.alarms.set(
+      runId,
+      this.parts.timers.at(this.parts.clock() + tryAgainAfterMs, () => this.advance(runId)),
     );
-    const workflow = await unit.workflows.getVersion(run.workflow, run.workflowVersion);
-    const declared = new Set((workflow?.definition.outputs ?? []).map((output) => output.name));
-    const ended = {
-      ...run,
-      started: run.started ?? instant(clock),
-      outputs: Object.fromEntries(Object.entries(outputs).filter(([name]) => declared.has(name))),
-    };
-    await this.end(unit, ended, status, failed?.status === "failed" ? failed.error : null);
-  }
-
-  /** The one place where a run ends. */
-  private async end(unit: Unit, run: StoredRun, status: StoredRun["status"], error: RunError | null): Promise<void> {
-    const at = instant(this.parts.clock);
-    for (const step of await unit.runs.steps(run.id)) {
-      if (!isEnded(step.state)) await unit.runs.updateStep({ ...step, state: { status: "skipped", ended: at } });
-    }
-    await unit.runs.update({ ...run, status, error, ended: at });
-    await unit.runs.endSegments(run.id);
-    await unit.tokens.removeOfRun(run.id);
-    await this.event(unit, run.id, "run.ended", { status, outputs: run.outputs, ...(error ? { error } : {}) });
-  }
-
-  private async failRun(runId: string, error: RunError): Promise<void> {
-    await this.parts.store.transaction(async (unit) => {
-      const run = await unit.runs.get(runId);
-      if (run && !isRunEnded(run.status)) await this.end(unit, run, "failed", error);
-    });
-  }
-
-  private async event(unit: Unit, runId: string, type: string, data: Record<string, unknown>): Promise<void> {
-    await unit.events.append({ subject: runSubject(runId), type, data, time: instant(this.parts.clock) });
-    unit.afterCommit(() => this.parts.hub.notify(runSubject(runId)));
   }
 }
 
-function stepEventData(event: StepEvent): Record<string, unknown> {
-  const { type: _type, ...data } = event;
-  return data;
+/** A full disk, a locked database, a database that restarts: it may work later. */
+function isTemporary(error: unknown): boolean {
+  const known = error as { temporary?: boolean; code?: unknown; errcode?: number } | null;
+  if (known?.temporary) return true;
+  const code = String(known?.code ?? "");
+  const sqliteBusy = known?.errcode === 5 || known?.errcode === 6 || known?.errcode === 10;
+  // PostgreSQL: connection exceptions, resources, operator intervention, serialization
+  return sqliteBusy || /^(08|53|57|40)/.test(code) || /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code);
 }
 
-function asRunError(error: unknown): RunError {
+export function asRunError(error: unknown): RunError {
   const known = error as { code?: unknown; message?: unknown; hint?: unknown };
   return {
     code: typeof known.code === "string" ? known.code : "internal",

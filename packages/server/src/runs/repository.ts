@@ -1,235 +1,164 @@
-import type { ResolvedChoice } from "@fuseml/core/extension/resolve";
-import type { Segment } from "@fuseml/core/run/plan";
-import type { PinnedInputs } from "@fuseml/core/run/spec";
-import type { Outputs, RunError, RunStatus, StepCounts, StepState } from "@fuseml/core/run/state";
-import type { Selectable } from "kysely";
-import { fromJson, toFlag, toJson } from "../state/columns.ts";
+import { sql } from "kysely";
+import { toFlag, toJson } from "../state/columns.ts";
 import type { Db } from "../state/db.ts";
-import type { Schema } from "../state/schema.ts";
+import type { RunFilter, StoredRun } from "./records.ts";
+import { runFromRow, runToRow } from "./rows.ts";
+import { type StepRepository, stepRepository } from "./step-repository.ts";
 
-/** Why there is a run. */
-export type RunCause =
-  | { readonly type: "manual"; readonly by: string }
-  | { readonly type: "assigned"; readonly assignment: string }
-  | { readonly type: "published"; readonly assignment: string; readonly artifact: string };
+export type { RunCause, RunFilter, StoredAttempt, StoredRun, StoredSegment, StoredStep } from "./records.ts";
 
-export type StoredRun = {
-  readonly id: string;
-  readonly workflow: string;
-  readonly workflowVersion: number;
-  readonly project: string;
-  readonly assignmentId: string | null;
-  /** Unique: the same assignment with the same pins starts one automatic run. */
-  readonly matchKey: string | null;
-  readonly cause: RunCause;
-  readonly pins: PinnedInputs;
-  readonly status: RunStatus;
-  readonly error: RunError | null;
-  readonly outputs: Outputs;
-  readonly created: string;
-  readonly started: string | null;
-  readonly ended: string | null;
-};
+/** What of a run changes after it was started. */
+export type RunChange = Partial<
+  Pick<
+    StoredRun,
+    | "status"
+    | "error"
+    | "outputs"
+    | "started"
+    | "ended"
+    | "owner"
+    | "deadline"
+    | "stepwise"
+    | "definition"
+    | "queued"
+    | "cancelRequested"
+  >
+>;
 
-export type StoredStep = {
-  readonly runId: string;
-  readonly ordinal: number;
-  readonly name: string;
-  readonly state: StepState;
-  /** Which records it got, by its own name for each. */
-  readonly extensions: Readonly<Record<string, ResolvedChoice>>;
-};
-
-export type StoredSegment = { readonly segment: Segment; readonly ordinal: number; readonly ended: boolean };
-
-export type RunFilter = {
-  readonly workflow?: string | undefined;
-  readonly codesetProject?: string | undefined;
-  readonly codesetName?: string | undefined;
-  readonly status?: RunStatus | undefined;
-  /** Runs before this id: a cursor. */
-  readonly before?: string | undefined;
-  readonly limit: number;
-};
-
-export interface RunRepository {
+/** Runs, and by `StepRepository` their steps and segments. */
+export interface RunRepository extends StepRepository {
   /** @returns false, and writes nothing, when there is a run with this match key */
-  add(run: StoredRun, steps: readonly StoredStep[]): Promise<boolean>;
+  add(run: StoredRun): Promise<boolean>;
   get(id: string): Promise<StoredRun | undefined>;
   /** The run whose id starts so, when there is exactly one: people type the beginning. */
   findByPrefix(prefix: string): Promise<StoredRun | undefined>;
   /** Newest first. */
   list(filter: RunFilter): Promise<StoredRun[]>;
-  active(): Promise<StoredRun[]>;
-  update(run: Pick<StoredRun, "id" | "status" | "error" | "outputs" | "started" | "ended">): Promise<void>;
-  steps(runId: string): Promise<StoredStep[]>;
-  step(runId: string, name: string): Promise<StoredStep | undefined>;
-  /** Without reading the steps: a run may have very many. */
-  countSteps(runId: string): Promise<StepCounts>;
-  updateStep(step: Omit<StoredStep, "ordinal">): Promise<void>;
-  /** @returns false when it is there already */
-  addSegment(segment: Segment, ordinal: number): Promise<boolean>;
-  segments(runId: string): Promise<StoredSegment[]>;
-  endSegments(runId: string): Promise<void>;
+  /** Runs that have not ended, oldest first; with `owner`, those that it drives. */
+  active(filter?: { owner?: string | null; queueKey?: string }): Promise<StoredRun[]>;
+  /** Oldest first: ended runs of a workflow, or of all, before an instant. */
+  endedBefore(instant: string, limit: number): Promise<StoredRun[]>;
+  update(id: string, change: RunChange): Promise<void>;
+  /**
+   * The run, held until the transaction ends, when this owner drives it. Two replicas never both get it.
+   * @returns nothing when it is another's, or gone
+   */
+  hold(id: string, owner: string): Promise<StoredRun | undefined>;
+  /** Makes the owner drive a run that `from` drove. @returns whether it was so */
+  take(id: string, from: string | null, owner: string): Promise<boolean>;
+  /** Makes the owner drive all runs that have not ended. */
+  takeAll(owner: string): Promise<void>;
+  remove(id: string): Promise<boolean>;
 }
 
-const fromRow = (row: Selectable<Schema["run"]>): StoredRun => ({
-  id: row.id,
-  workflow: row.workflow,
-  workflowVersion: row.workflow_version,
-  project: row.project,
-  assignmentId: row.assignment_id,
-  matchKey: row.match_key,
-  cause: fromJson(row.cause),
-  pins: fromJson(row.pins),
-  status: row.status as RunStatus,
-  error: row.error === null ? null : fromJson(row.error),
-  outputs: fromJson(row.outputs),
-  created: row.created,
-  started: row.started,
-  ended: row.ended,
-});
-
-const stepFromRow = (row: Selectable<Schema["step_run"]>): StoredStep => ({
-  runId: row.run_id,
-  ordinal: row.ordinal,
-  name: row.name,
-  state: fromJson<StepState>(row.state),
-  extensions: fromJson<StoredStep["extensions"]>(row.extensions),
-});
-
 export const runRepository = (db: Db): RunRepository => ({
-  async add(run, steps) {
+  ...stepRepository(db),
+  async add(run) {
     const result = await db
       .insertInto("run")
-      .values({
-        id: run.id,
-        workflow: run.workflow,
-        workflow_version: run.workflowVersion,
-        project: run.project,
-        assignment_id: run.assignmentId,
-        match_key: run.matchKey,
-        cause: toJson(run.cause),
-        pins: toJson(run.pins),
-        status: run.status,
-        error: run.error === null ? null : toJson(run.error),
-        outputs: toJson(run.outputs),
-        created: run.created,
-        started: run.started,
-        ended: run.ended,
-      })
+      .values(runToRow(run))
       .onConflict((conflict) => conflict.column("match_key").doNothing())
       .executeTakeFirst();
     if ((result.numInsertedOrUpdatedRows ?? 0n) === 0n) return false;
-    for (const step of steps) {
+    for (const { project, name } of Object.values(run.pins.codesets)) {
       await db
-        .insertInto("step_run")
-        .values({
-          run_id: step.runId,
-          ordinal: step.ordinal,
-          name: step.name,
-          state: toJson(step.state),
-          status: step.state.status,
-          extensions: toJson(step.extensions),
-        })
+        .insertInto("run_codeset")
+        .values({ project, name, run_id: run.id })
+        .onConflict((conflict) => conflict.doNothing())
         .execute();
     }
     return true;
   },
   async get(id) {
     const row = await db.selectFrom("run").selectAll().where("id", "=", id).executeTakeFirst();
-    return row && fromRow(row);
+    return row && runFromRow(row);
   },
   async findByPrefix(prefix) {
     const rows = await db
       .selectFrom("run")
       .selectAll()
       .where("id", ">=", prefix)
-      .where("id", "<", `${prefix}\u{7f}`)
+      .where("id", "<", `${prefix}~`)
       .limit(2)
       .execute();
     const [only, another] = rows;
-    return only && !another ? fromRow(only) : undefined;
+    return only && !another ? runFromRow(only) : undefined;
   },
-  async list({ workflow, codesetProject, codesetName, status, before, limit }) {
-    let query = db.selectFrom("run").selectAll();
+  async list({ workflow, project, codesetProject, codesetName, status, before, from, limit }) {
+    let query = db.selectFrom("run").selectAll("run");
     if (workflow !== undefined) query = query.where("workflow", "=", workflow);
+    if (project !== undefined) query = query.where("run.project", "=", project);
     if (status !== undefined) query = query.where("status", "=", status);
     if (before !== undefined) query = query.where("id", "<", before);
-    if (codesetProject !== undefined) query = query.where("pins", "like", `%"project":${toJson(codesetProject)},%`);
-    if (codesetName !== undefined) query = query.where("pins", "like", `%"name":${toJson(codesetName)},%`);
-    return (await query.orderBy("id", "desc").limit(limit).execute()).map(fromRow);
+    if (from !== undefined) query = query.where("id", ">=", from);
+    if (codesetProject !== undefined || codesetName !== undefined) {
+      query = query.where("id", "in", (of) => {
+        let codesets = of.selectFrom("run_codeset").select("run_codeset.run_id");
+        if (codesetProject !== undefined) codesets = codesets.where("run_codeset.project", "=", codesetProject);
+        if (codesetName !== undefined) codesets = codesets.where("run_codeset.name", "=", codesetName);
+        return codesets;
+      });
+    }
+    return (await query.orderBy("id", "desc").limit(limit).execute()).map(runFromRow);
   },
-  async active() {
+  async active(filter = {}) {
+    let query = db.selectFrom("run").selectAll().where("status", "in", ["pending", "running"]);
+    if (filter.owner === null) query = query.where("owner", "is", null);
+    else if (filter.owner !== undefined) query = query.where("owner", "=", filter.owner);
+    if (filter.queueKey !== undefined) query = query.where("queue_key", "=", filter.queueKey);
+    return (await query.orderBy("id").execute()).map(runFromRow);
+  },
+  async endedBefore(instant, limit) {
     const rows = await db
       .selectFrom("run")
       .selectAll()
-      .where("status", "in", ["pending", "running"])
+      .where("ended", "is not", null)
+      .where("ended", "<", instant)
       .orderBy("id")
+      .limit(limit)
       .execute();
-    return rows.map(fromRow);
+    return rows.map(runFromRow);
   },
-  async update({ id, status, error, outputs, started, ended }) {
-    await db
-      .updateTable("run")
-      .set({ status, error: error === null ? null : toJson(error), outputs: toJson(outputs), started, ended })
-      .where("id", "=", id)
-      .execute();
+  async update(id, change) {
+    await db.updateTable("run").set(columnsOf(change)).where("id", "=", id).execute();
   },
-  async step(runId, name) {
+  async hold(id, owner) {
+    // the update takes the row's lock; nothing changes
     const row = await db
-      .selectFrom("step_run")
-      .selectAll()
-      .where("run_id", "=", runId)
-      .where("name", "=", name)
+      .updateTable("run")
+      .set({ owner })
+      .where("id", "=", id)
+      .where("owner", "=", owner)
+      .returningAll()
       .executeTakeFirst();
-    return row && stepFromRow(row);
+    return row && runFromRow(row);
   },
-  async countSteps(runId) {
-    const rows = await db
-      .selectFrom("step_run")
-      .select((of) => ["status", of.fn.countAll<number>().as("count")])
-      .where("run_id", "=", runId)
-      .groupBy("status")
-      .execute();
-    return Object.fromEntries(rows.map((row) => [row.status, Number(row.count)]));
-  },
-  async steps(runId) {
-    const rows = await db.selectFrom("step_run").selectAll().where("run_id", "=", runId).orderBy("ordinal").execute();
-    return rows.map(stepFromRow);
-  },
-  async updateStep({ runId, name, state, extensions }) {
-    await db
-      .updateTable("step_run")
-      .set({ state: toJson(state), status: state.status, extensions: toJson(extensions) })
-      .where("run_id", "=", runId)
-      .where("name", "=", name)
-      .execute();
-  },
-  async addSegment(segment, ordinal) {
+  async take(id, from, owner) {
     const result = await db
-      .insertInto("segment")
-      .values({
-        id: segment.id,
-        run_id: segment.runId,
-        ordinal,
-        agent: segment.agent,
-        spec: toJson(segment),
-        ended: toFlag(false),
-      })
-      .onConflict((conflict) => conflict.column("id").doNothing())
+      .updateTable("run")
+      .set({ owner })
+      .where("id", "=", id)
+      .where(from === null ? sql<boolean>`owner IS NULL` : sql<boolean>`owner = ${from}`)
       .executeTakeFirst();
-    return (result.numInsertedOrUpdatedRows ?? 0n) > 0n;
+    return result.numUpdatedRows > 0n;
   },
-  async segments(runId) {
-    const rows = await db.selectFrom("segment").selectAll().where("run_id", "=", runId).orderBy("ordinal").execute();
-    return rows.map((row) => ({ segment: fromJson<Segment>(row.spec), ordinal: row.ordinal, ended: row.ended === 1 }));
+  async takeAll(owner) {
+    await db.updateTable("run").set({ owner }).where("status", "in", ["pending", "running"]).execute();
   },
-  async endSegments(runId) {
-    await db
-      .updateTable("segment")
-      .set({ ended: toFlag(true) })
-      .where("run_id", "=", runId)
-      .execute();
+  async remove(id) {
+    const result = await db.deleteFrom("run").where("id", "=", id).executeTakeFirst();
+    return result.numDeletedRows > 0n;
   },
 });
+
+function columnsOf({ error, outputs, stepwise, definition, queued, cancelRequested, ...plain }: RunChange) {
+  return {
+    ...plain,
+    ...(error === undefined ? {} : { error: error === null ? null : toJson(error) }),
+    ...(outputs === undefined ? {} : { outputs: toJson(outputs) }),
+    ...(stepwise === undefined ? {} : { stepwise: toFlag(stepwise) }),
+    ...(definition === undefined ? {} : { definition: definition === null ? null : toJson(definition) }),
+    ...(queued === undefined ? {} : { queued: toFlag(queued) }),
+    ...(cancelRequested === undefined ? {} : { cancel_requested: cancelRequested }),
+  };
+}

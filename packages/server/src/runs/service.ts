@@ -1,26 +1,48 @@
 import { type ArtifactAddress, parseReference } from "@fuseml/core/artifact/address";
 import { exactly, parsePattern } from "@fuseml/core/artifact/pattern";
+import { parseDuration } from "@fuseml/core/duration";
 import { failure } from "@fuseml/core/errors";
 import { suggest } from "@fuseml/core/nearest";
-import { plan } from "@fuseml/core/run/plan";
-import { pinSteps } from "@fuseml/core/run/spec";
-import { isEnded, isRunEnded } from "@fuseml/core/run/state";
+import { type ForeseenStep, foresee } from "@fuseml/core/run/foresee";
+import { stepGraph } from "@fuseml/core/run/graph";
+import { takenOver } from "@fuseml/core/run/intervene";
+import type { PinnedInputs } from "@fuseml/core/run/spec";
+import { isRunEnded } from "@fuseml/core/run/state";
+import type { WorkflowDefinition } from "@fuseml/core/workflow/definition";
 import { isArtifactInput } from "@fuseml/core/workflow/input";
+import { encodeTime } from "ulid";
 import type { CodesetService } from "../codesets/service.ts";
+import type { ExtensionResolver } from "../extensions/service.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Hub } from "../platform/events/hub.ts";
 import type { Store } from "../state/store.ts";
 import type { StoredWorkflow } from "../workflows/repository.ts";
-import { type Engine, runSubject } from "./engine.ts";
+import type { Engine } from "./engine.ts";
 import type { StoredEvent } from "./event-repository.ts";
 import type { Launcher } from "./launcher.ts";
-import type { RunFilter, StoredRun, StoredStep } from "./repository.ts";
-import type { LogChunk, WorkloadAgent } from "./workload-agent.ts";
+import type { RunFilter, StoredAttempt, StoredRun, StoredStep } from "./records.ts";
+import type { Reuse } from "./reuse.ts";
+import { runSubject } from "./subjects.ts";
+import type { WorkloadAgent } from "./workload-agent.ts";
 
 export type RunDetail = {
   readonly run: StoredRun;
   readonly workflow: StoredWorkflow | undefined;
   readonly steps: readonly StoredStep[];
+  /** How many steps there are in all: `steps` may be the first of very many. */
+  readonly stepCount: number;
+  /** Tries that failed and were followed by another one. */
+  readonly attempts: readonly StoredAttempt[];
 };
+
+/** How a run is started by hand. */
+export type StartOptions = { readonly stepwise?: boolean; readonly noCache?: boolean };
+
+/** A step that would run, with the extension records that it would get. */
+export type PlannedStep = ForeseenStep & { readonly extensions: StoredStep["extensions"] };
+
+/** Of a run with more steps than these, the others are read page by page. */
+export const stepsShown = 1000;
 
 /** Runs as people and programs use them. */
 export class RunService {
@@ -30,7 +52,10 @@ export class RunService {
     launcher: Launcher;
     codesets: CodesetService;
     agents: readonly WorkloadAgent[];
+    extensions: ExtensionResolver;
+    reuse: Reuse;
     hub: Hub;
+    clock: Clock;
   };
 
   constructor(parts: RunService["parts"]) {
@@ -39,39 +64,120 @@ export class RunService {
 
   /**
    * Starts a run by hand. Inputs are given by name: `code://p/c@ref` or `p/c@ref` for a codeset, text for a scalar.
-   * @throws `workflow.not-found`, `run.input-*`, `codeset.*`, `host.image-without-recipe`
+   * @throws `workflow.not-found`, `run.input-*`, `codeset.*`, `host.image-without-recipe`, `step.matrix-invalid`
    */
-  async start(workflowName: string, inputs: Readonly<Record<string, string>>, by: string): Promise<StoredRun> {
-    const { store, launcher, agents } = this.parts;
-    const workflow = await store.read.workflows.get(workflowName);
+  async start(
+    workflowName: string,
+    inputs: Readonly<Record<string, string>>,
+    by: string,
+    options: StartOptions = {},
+  ): Promise<StoredRun> {
+    const { store, launcher } = this.parts;
+    const { workflow, artifacts, values } = await this.bind(workflowName, inputs);
+    const project = Object.values(artifacts)[0]?.project ?? "";
+    return store.transaction(async (unit) => {
+      const cause = { type: "manual", by } as const;
+      const run = await launcher.launch(unit, { workflow, project, artifacts, values, cause, ...options });
+      if (!run) throw new Error("a run without a match key was refused");
+      // an image that nothing here can run is refused before the run exists
+      const steps = await this.foreseen(workflow.definition, run.pins);
+      const refused = steps.find((step) => step.refused);
+      if (refused?.refused) throw refused.refused;
+      return run;
+    });
+  }
+
+  /** What a run would do, without starting it. @throws as `start` */
+  async plan(workflowName: string, inputs: Readonly<Record<string, string>>): Promise<readonly PlannedStep[]> {
+    const { workflow, artifacts, values } = await this.bind(workflowName, inputs);
+    const { store, launcher, extensions, reuse } = this.parts;
+    const project = Object.values(artifacts)[0]?.project ?? "";
+    const pins = await launcher.pin(store.read, workflow, artifacts, values);
+    const steps = await foresee(stepGraph(workflow.definition), pins, this.parts.agents, async (step) => {
+      const { choices } = await extensions.forStep(step, { project });
+      const key = await reuse.keyOf(step, choices);
+      const answer = await reuse.find({ workflow: workflow.name, project }, step, key);
+      return answer.hit
+        ? { hit: true, run: answer.entry.runId, outputs: answer.entry.outputs }
+        : { hit: false, because: answer.because };
+    });
+    return Promise.all(
+      steps.map(async (step) => ({
+        ...step,
+        extensions: (await extensions.forStep(step.spec, { project })).choices,
+      })),
+    );
+  }
+
+  private foreseen(definition: WorkflowDefinition, pins: PinnedInputs): Promise<readonly ForeseenStep[]> {
+    return foresee(stepGraph(definition), pins, this.parts.agents, async () => ({ hit: false, because: "" }));
+  }
+
+  /**
+   * Starts a run like another one that takes over what that one has finished and what does not depend on `from`.
+   * @param given other inputs, by name; a new definition, checked
+   * @throws `run.step-not-found`, `run.input-*`, `codeset.*`
+   */
+  async fork(
+    id: string,
+    from: string,
+    given: { inputs: Readonly<Record<string, string>>; definition?: WorkflowDefinition },
+    by: string,
+  ): Promise<StoredRun> {
+    const { store, launcher, engine } = this.parts;
+    const { run } = await this.get(id);
+    const original = await engine.definitions.of(store.read, run);
+    const definition = given.definition ?? run.definition ?? undefined;
+    const workflow = await store.read.workflows.getVersion(run.workflow, run.workflowVersion);
+    if (!workflow) throw failure("workflow.not-found", { name: run.workflow });
+    const bound = await this.bindTo({ ...workflow, definition: definition ?? workflow.definition }, given.inputs, run);
+    const rows = await store.read.runs.steps(run.id);
+    const taken = takenOver(original.graph, rows, from) as readonly StoredStep[];
+    return store.transaction(async (unit) => {
+      const forked = await launcher.launch(unit, {
+        workflow,
+        project: run.project,
+        ...bound,
+        cause: { type: "forked", run: run.id, from, by },
+        ...(definition ? { definition } : {}),
+        takenOver: new Map(taken.map((row) => [row.name, { ...row, state: asReused(run.id, row) }])),
+      });
+      if (!forked) throw new Error("a run without a match key was refused");
+      return forked;
+    });
+  }
+
+  private async bind(workflowName: string, inputs: Readonly<Record<string, string>>) {
+    const workflow = await this.parts.store.read.workflows.get(workflowName);
     if (!workflow) throw failure("workflow.not-found", { name: workflowName });
+    return { workflow, ...(await this.bindTo(workflow, inputs)) };
+  }
+
+  /** What the inputs of a workflow are: given, or as in another run, or as it is assigned. */
+  private async bindTo(
+    workflow: StoredWorkflow,
+    inputs: Readonly<Record<string, string>>,
+    like?: StoredRun,
+  ): Promise<{ artifacts: Record<string, ArtifactAddress>; values: Record<string, string> }> {
     const declared = workflow.definition.inputs ?? [];
     const unknown = Object.keys(inputs).find((name) => !declared.some((input) => input.name === name));
     if (unknown !== undefined) {
-      const hint = suggest(
-        unknown,
-        declared.map((input) => input.name),
-        "inputs",
-      );
-      throw failure("run.input-unknown", { workflow: workflowName, name: unknown, hint });
+      const names = declared.map((input) => input.name);
+      const hint = suggest(unknown, names, "inputs");
+      throw failure("run.input-unknown", { workflow: workflow.name, name: unknown, hint });
     }
     const artifacts: Record<string, ArtifactAddress> = {};
     const values: Record<string, string> = {};
     for (const input of declared) {
       const text = inputs[input.name];
-      if (isArtifactInput(input.type)) artifacts[input.name] = await this.pin(workflow, input.name, input.type, text);
-      else if (text !== undefined) values[input.name] = text;
+      const before = like?.pins.codesets[input.name] ?? like?.pins.models[input.name]?.address;
+      if (!isArtifactInput(input.type)) {
+        const value = text ?? like?.pins.values[input.name];
+        if (value !== undefined) values[input.name] = value;
+      } else if (text === undefined && before) artifacts[input.name] = before;
+      else artifacts[input.name] = await this.pin(workflow, input.name, input.type, text);
     }
-    const project = Object.values(artifacts)[0]?.project ?? "";
-    return store.transaction(async (unit) => {
-      const run = await launcher.launch(unit, { workflow, project, artifacts, values, cause: { type: "manual", by } });
-      if (!run) throw new Error("a run without a match key was refused");
-      // an image that nothing here can run is refused before the run exists
-      const states = new Map((await unit.runs.steps(run.id)).map((step) => [step.name, step.state]));
-      const planned = plan({ runId: run.id, steps: pinSteps(workflow.definition, run.pins), states, agents });
-      if (!planned.ok) throw planned.reason;
-      return run;
-    });
+    return { artifacts, values };
   }
 
   private async pin(
@@ -110,8 +216,10 @@ export class RunService {
     return only !== undefined && another === undefined && exactly(parsePattern(only)) ? only : undefined;
   }
 
-  list(filter: RunFilter): Promise<StoredRun[]> {
-    return this.parts.store.read.runs.list(filter);
+  /** Newest first. `since` is an instant, or a duration before now. @throws `request.invalid` */
+  list({ since, ...filter }: Omit<RunFilter, "from"> & { since?: string | undefined }): Promise<StoredRun[]> {
+    const from = since === undefined ? undefined : firstIdSince(since, this.parts.clock());
+    return this.parts.store.read.runs.list({ ...filter, from });
   }
 
   /** By its id or a beginning of it that no other run has. @throws `run.not-found` */
@@ -121,10 +229,16 @@ export class RunService {
       (await read.runs.get(id)) ??
       (id.length >= 4 ? await read.runs.findByPrefix(id.startsWith("run_") ? id : `run_${id}`) : undefined);
     if (!run) throw failure("run.not-found", { name: id });
+    const steps = await read.runs.steps(run.id, { after: -1, limit: stepsShown });
+    const counts = steps.length < stepsShown ? undefined : await read.runs.countSteps(run.id);
     return {
       run,
       workflow: await read.workflows.getVersion(run.workflow, run.workflowVersion),
-      steps: await read.runs.steps(run.id),
+      steps,
+      stepCount: counts
+        ? [...counts.values()].flatMap((of) => Object.values(of)).reduce((a, b) => a + b, 0)
+        : steps.length,
+      attempts: await read.runs.attempts(run.id),
     };
   }
 
@@ -151,53 +265,25 @@ export class RunService {
     yield* hub.follow(runSubject(run.id), read, options.signal);
   }
 
-  /** The log of a run, step by step, or of one step. With `follow`, until the run has ended. @throws `run.not-found`, or when there is no such step */
-  async logs(
-    id: string,
-    options: { step?: string | undefined; from: number; follow: boolean; signal: AbortSignal },
-  ): Promise<AsyncIterable<LogChunk & { step: string }>> {
-    const { run, steps } = await this.get(id);
-    if (options.step !== undefined && !steps.some((step) => step.name === options.step)) {
-      throw failure("request.invalid", {
-        message: `run ${run.id} has no step "${options.step}"`,
-        hint: suggest(
-          options.step,
-          steps.map((step) => step.name),
-          "steps",
-        ),
-      });
-    }
-    const chosen = steps.filter((step) => options.step === undefined || step.name === options.step);
-    return this.logsOf(run, chosen, options);
+  /** A page of the steps of a run, in order. */
+  async steps(id: string, page: { after: number; limit: number }): Promise<readonly StoredStep[]> {
+    const { run } = await this.get(id);
+    return this.parts.store.read.runs.steps(run.id, page);
   }
+}
 
-  private async *logsOf(
-    run: StoredRun,
-    steps: readonly StoredStep[],
-    options: { step?: string | undefined; from: number; follow: boolean; signal: AbortSignal },
-  ): AsyncIterable<LogChunk & { step: string }> {
-    const { store, hub, agents } = this.parts;
-    for (const { name } of steps) {
-      // a step that has not started has no log: wait for it when following
-      const started = async () => {
-        const present = (await store.read.runs.steps(run.id)).find((step) => step.name === name);
-        const done = present?.state.status !== "waiting" || !options.follow;
-        return { items: done ? [present?.state] : [], done };
-      };
-      for await (const state of hub.follow(runSubject(run.id), started, options.signal)) {
-        if (!state || state.status === "waiting" || state.status === "skipped") continue;
-        const segments = await store.read.runs.segments(run.id);
-        const of = segments.find(({ segment }) => segment.steps.some((step) => step.name === name))?.segment;
-        const agent = agents.find((candidate) => candidate.name === of?.agent);
-        if (!of || !agent) continue;
-        const reading = {
-          from: options.step === undefined ? 0 : options.from,
-          follow: options.follow && !isEnded(state),
-          signal: options.signal,
-        };
-        for await (const chunk of agent.logs(of.id, name, reading)) yield { ...chunk, step: name };
-      }
-      if (options.signal.aborted) return;
-    }
+const asReused = (runId: string, { name, state }: StoredStep): StoredStep["state"] =>
+  state.status === "succeeded" ? { ...state, reused: state.reused ?? { run: runId, step: name } } : state;
+
+/** Ids sort by time: no run since an instant has an id before this one. */
+function firstIdSince(since: string, now: number): string {
+  const ago = parseDuration(since);
+  const at = ago === undefined ? Date.parse(since) : now - ago;
+  if (!Number.isFinite(at)) {
+    throw failure("request.invalid", {
+      message: `"${since}" is no moment`,
+      hint: "write an instant as 2026-01-31T12:00:00Z, or how long ago: 2h, 3d",
+    });
   }
+  return `run_${encodeTime(Math.max(0, Math.floor(at)), 10).toLowerCase()}`;
 }

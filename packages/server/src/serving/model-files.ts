@@ -34,29 +34,11 @@ export async function fetchModel(
   root: string,
 ): Promise<{ directory: string; digest: string }> {
   const { bucket, prefix } = parseS3(uri);
-  const client = new S3Client({
-    region: access?.region ?? "us-east-1",
-    forcePathStyle: true,
-    ...(access?.endpoint ? { endpoint: access.endpoint } : {}),
-    ...(access ? { credentials: { accessKeyId: access.accessKeyId, secretAccessKey: access.secretAccessKey } } : {}),
-  });
+  const client = clientOf(access);
   try {
-    const objects: { key: string; etag: string }[] = [];
-    for (let token: string | undefined; ; ) {
-      const page = await client.send(
-        new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...(token ? { ContinuationToken: token } : {}) }),
-      );
-      for (const object of page.Contents ?? [])
-        if (object.Key) objects.push({ key: object.Key.slice(prefix.length), etag: object.ETag ?? "" });
-      token = page.NextContinuationToken;
-      if (!token) break;
-    }
-    if (objects.length === 0) throw new Error(`there is nothing at ${uri}`);
-    const digest = createHash("sha256")
-      .update(JSON.stringify(objects.sort((a, b) => (a.key < b.key ? -1 : 1))))
-      .digest("hex");
-    const directory = modelDirectory(root, `sha256:${digest}`);
-    if (existsSync(directory)) return { directory, digest: `sha256:${digest}` };
+    const { objects, digest } = await list(client, uri);
+    const directory = modelDirectory(root, digest);
+    if (existsSync(directory)) return { directory, digest };
     const partial = `${directory}.${process.pid}.tmp`;
     rmSync(partial, { recursive: true, force: true });
     try {
@@ -71,8 +53,47 @@ export async function fetchModel(
     } finally {
       rmSync(partial, { recursive: true, force: true });
     }
-    return { directory, digest: `sha256:${digest}` };
+    return { directory, digest };
   } finally {
     client.destroy();
   }
+}
+
+/** What is at an S3 address, by names and ETags: the same contents have the same digest. @throws when nothing is there */
+export async function listModel(uri: string, access: S3Access | undefined): Promise<{ digest: string }> {
+  const client = clientOf(access);
+  try {
+    const { digest } = await list(client, uri);
+    return { digest };
+  } finally {
+    client.destroy();
+  }
+}
+
+const clientOf = (access: S3Access | undefined): S3Client =>
+  new S3Client({
+    region: access?.region ?? "us-east-1",
+    forcePathStyle: true,
+    ...(access?.endpoint ? { endpoint: access.endpoint } : {}),
+    ...(access ? { credentials: { accessKeyId: access.accessKeyId, secretAccessKey: access.secretAccessKey } } : {}),
+  });
+
+async function list(
+  client: S3Client,
+  uri: string,
+): Promise<{ objects: { key: string; etag: string }[]; digest: string }> {
+  const { bucket, prefix } = parseS3(uri);
+  const objects: { key: string; etag: string }[] = [];
+  for (let token: string | undefined; ; ) {
+    const page = await client.send(
+      new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...(token ? { ContinuationToken: token } : {}) }),
+    );
+    for (const object of page.Contents ?? [])
+      if (object.Key) objects.push({ key: object.Key.slice(prefix.length), etag: object.ETag ?? "" });
+    token = page.NextContinuationToken;
+    if (!token) break;
+  }
+  if (objects.length === 0) throw new Error(`there is nothing at ${uri}`);
+  const names = JSON.stringify(objects.sort((a, b) => (a.key < b.key ? -1 : 1)));
+  return { objects, digest: `sha256:${createHash("sha256").update(names).digest("hex")}` };
 }

@@ -1,8 +1,13 @@
+import type { PinnedInputs } from "@fuseml/core/run/spec";
+import type { Kysely } from "kysely";
 import type { Migration } from "../platform/database/migrate.ts";
+import { fromJson } from "./columns.ts";
+import type { Db } from "./db.ts";
 
 /** Numbers rows in the order of writing: the one place where the two databases speak differently. */
 export type Dialect = { readonly serial: string };
 export const sqliteDialect: Dialect = { serial: "INTEGER PRIMARY KEY AUTOINCREMENT" };
+export const postgresDialect: Dialect = { serial: "BIGSERIAL PRIMARY KEY" };
 
 /** The schema, step by step. A released step is never edited: add one. */
 export const migrations = ({ serial }: Dialect): readonly Migration[] => [
@@ -69,4 +74,66 @@ export const migrations = ({ serial }: Dialect): readonly Migration[] => [
       "CREATE TABLE installed_bundle (name TEXT PRIMARY KEY, state TEXT NOT NULL, created TEXT NOT NULL)",
     ],
   },
+  {
+    name: "runs that are planned again",
+    statements: [
+      "ALTER TABLE project ADD COLUMN parallelism INTEGER",
+      "ALTER TABLE assignment ADD COLUMN newer TEXT NOT NULL DEFAULT 'parallel'",
+      "ALTER TABLE assignment ADD COLUMN schedule TEXT",
+      "ALTER TABLE assignment ADD COLUMN next_moment TEXT",
+      "CREATE INDEX assignment_by_moment ON assignment (next_moment) WHERE next_moment IS NOT NULL",
+      "ALTER TABLE token ADD COLUMN roles TEXT NOT NULL DEFAULT '[\"admin\"]'",
+      "CREATE INDEX token_of_run ON token (run_id) WHERE run_id IS NOT NULL",
+      "ALTER TABLE run ADD COLUMN owner TEXT",
+      "ALTER TABLE run ADD COLUMN deadline TEXT",
+      "ALTER TABLE run ADD COLUMN stepwise INTEGER NOT NULL DEFAULT 0",
+      "ALTER TABLE run ADD COLUMN definition TEXT",
+      "ALTER TABLE run ADD COLUMN queue_key TEXT",
+      "ALTER TABLE run ADD COLUMN queued INTEGER NOT NULL DEFAULT 0",
+      "ALTER TABLE run ADD COLUMN cancel_requested TEXT",
+      "ALTER TABLE run ADD COLUMN no_cache INTEGER NOT NULL DEFAULT 0",
+      "CREATE INDEX run_by_status ON run (status, id)",
+      "CREATE INDEX run_by_queue ON run (queue_key, id) WHERE queue_key IS NOT NULL",
+      "CREATE TABLE run_codeset (project TEXT NOT NULL, name TEXT NOT NULL, run_id TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE, PRIMARY KEY (project, name, run_id))",
+      "ALTER TABLE step_run ADD COLUMN step TEXT NOT NULL DEFAULT ''",
+      "ALTER TABLE step_run ADD COLUMN idx INTEGER",
+      "ALTER TABLE step_run ADD COLUMN combination TEXT",
+      "ALTER TABLE step_run ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0",
+      "ALTER TABLE step_run ADD COLUMN base INTEGER NOT NULL DEFAULT 0",
+      "ALTER TABLE step_run ADD COLUMN passes TEXT NOT NULL DEFAULT '{}'",
+      "ALTER TABLE step_run ADD COLUMN reuse TEXT",
+      "ALTER TABLE step_run ADD COLUMN segment_id TEXT",
+      "UPDATE step_run SET step = name",
+      "UPDATE step_run SET attempt = 1 WHERE status IN ('running', 'succeeded', 'failed')",
+      // so far all steps of a run that were not finished were in its one segment
+      "UPDATE step_run SET segment_id = (SELECT id FROM segment WHERE segment.run_id = step_run.run_id ORDER BY ordinal LIMIT 1)",
+      "CREATE INDEX step_run_by_status ON step_run (run_id, status)",
+      "CREATE INDEX step_run_by_step ON step_run (run_id, step, status)",
+      "CREATE INDEX step_run_by_segment ON step_run (segment_id) WHERE segment_id IS NOT NULL",
+      `CREATE TABLE attempt (run_id TEXT NOT NULL REFERENCES run (id) ON DELETE CASCADE, name TEXT NOT NULL, attempt INTEGER NOT NULL,
+        segment_id TEXT NOT NULL, started TEXT NOT NULL, ended TEXT NOT NULL, error TEXT NOT NULL, PRIMARY KEY (run_id, name, attempt))`,
+      `CREATE TABLE cache_entry (key TEXT PRIMARY KEY, workflow TEXT NOT NULL, step TEXT NOT NULL, project TEXT NOT NULL, parts TEXT NOT NULL,
+        run_id TEXT NOT NULL, step_run TEXT NOT NULL, outputs TEXT NOT NULL, witnesses TEXT NOT NULL, created TEXT NOT NULL, used TEXT NOT NULL)`,
+      "CREATE INDEX cache_by_step ON cache_entry (workflow, step, created)",
+      `CREATE TABLE webhook (name TEXT PRIMARY KEY, url TEXT NOT NULL, types TEXT NOT NULL, project TEXT NOT NULL, workflow TEXT NOT NULL,
+        secret TEXT NOT NULL, "cursor" INTEGER NOT NULL, failures INTEGER NOT NULL, next_try TEXT, last_error TEXT, created TEXT NOT NULL)`,
+      "CREATE TABLE replica (id TEXT PRIMARY KEY, url TEXT NOT NULL, host TEXT NOT NULL, beat INTEGER NOT NULL)",
+    ],
+    after: fillRunCodesets,
+  },
 ];
+
+/** Runs that are there already are found by their codesets, too. */
+async function fillRunCodesets(database: Kysely<unknown>): Promise<void> {
+  const db = database as Db;
+  for (const { id, pins } of await db.selectFrom("run").select(["id", "pins"]).execute()) {
+    const { codesets } = fromJson<PinnedInputs>(pins);
+    for (const { project, name } of Object.values(codesets)) {
+      await db
+        .insertInto("run_codeset")
+        .values({ project, name, run_id: id })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    }
+  }
+}

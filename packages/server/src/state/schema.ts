@@ -5,7 +5,7 @@
 import type { Generated } from "kysely";
 
 export type Schema = {
-  project: { name: string; description: string; created: string };
+  project: { name: string; description: string; created: string; parallelism: number | null };
   project_user: { project: string; name: string; email: string; password: string };
   codeset: { project: string; name: string; description: string; labels: string; created: string };
   artifact: {
@@ -27,7 +27,17 @@ export type Schema = {
   lineage_edge: { source: string; target: string; relation: string; created: string };
   workflow: { name: string; version: number; created: string; updated: string };
   workflow_version: { name: string; version: number; digest: string; definition: string; created: string };
-  assignment: { id: string; workflow: string; project: string; bindings: string; values: string; created: string };
+  assignment: {
+    id: string;
+    workflow: string;
+    project: string;
+    bindings: string;
+    values: string;
+    created: string;
+    newer: string;
+    schedule: string | null;
+    next_moment: string | null;
+  };
   run: {
     id: string;
     workflow: string;
@@ -43,15 +53,78 @@ export type Schema = {
     created: string;
     started: string | null;
     ended: string | null;
+    /** The replica that drives it. */
+    owner: string | null;
+    deadline: string | null;
+    stepwise: number;
+    /** In place of the workflow version's, when it was edited for this run. */
+    definition: string | null;
+    /** Runs with the same key wait for each other, or end each other. */
+    queue_key: string | null;
+    queued: number;
+    cancel_requested: string | null;
+    no_cache: number;
   };
+  /** Which codesets a run runs on, to find it by them. */
+  run_codeset: { project: string; name: string; run_id: string };
   step_run: {
     run_id: string;
     ordinal: number;
     name: string;
+    /** Of the definition. */
+    step: string;
+    /** In a matrix. */
+    idx: number | null;
+    combination: string | null;
     state: string;
     status: string;
     extensions: string;
+    attempt: number;
+    base: number;
+    passes: string;
+    reuse: string | null;
+    segment_id: string | null;
   };
+  /** Tries that failed and were followed by another one. */
+  attempt: {
+    run_id: string;
+    name: string;
+    attempt: number;
+    segment_id: string;
+    started: string;
+    ended: string;
+    error: string;
+  };
+  cache_entry: {
+    key: string;
+    workflow: string;
+    step: string;
+    project: string;
+    parts: string;
+    run_id: string;
+    step_run: string;
+    outputs: string;
+    /** Digests of what the outputs point to. */
+    witnesses: string;
+    created: string;
+    used: string;
+  };
+  webhook: {
+    name: string;
+    url: string;
+    types: string;
+    project: string;
+    workflow: string;
+    /** Sealed. */
+    secret: string;
+    cursor: number;
+    failures: number;
+    next_try: string | null;
+    last_error: string | null;
+    created: string;
+  };
+  /** Server processes over one database. */
+  replica: { id: string; url: string; host: string; beat: number };
   segment: { id: string; run_id: string; ordinal: number; agent: string; spec: string; ended: number };
   event: { seq: Generated<number>; subject: string; type: string; data: string; time: string };
   extension: {
@@ -109,7 +182,7 @@ export type Schema = {
     created: string;
   };
   runnable: { id: string; kind: string; body: string; created: string };
-  token: { hash: string; name: string; run_id: string | null; created: string };
+  token: { hash: string; name: string; run_id: string | null; created: string; roles: string };
   inference_service: {
     namespace: string;
     name: string;

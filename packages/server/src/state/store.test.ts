@@ -14,7 +14,9 @@ test("what was committed is there when the file is opened again; a newer schema 
   const file = join(directory, "fuseml.db");
   try {
     const first = await sqliteStore(file);
-    await first.transaction((unit) => unit.projects.add({ name: "p", description: "", created: "now" }));
+    await first.transaction((unit) =>
+      unit.projects.add({ name: "p", description: "", created: "now", parallelism: null }),
+    );
     await first.close();
     const second = await sqliteStore(file);
     assert.equal((await second.read.projects.list()).length, 1);

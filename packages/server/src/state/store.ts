@@ -9,6 +9,7 @@ import { migrate } from "../platform/database/migrate.ts";
 import { openSqlite } from "../platform/database/node-sqlite.ts";
 import { type ProjectRepository, projectRepository } from "../projects/repository.ts";
 import { type RunnableRepository, runnableRepository } from "../runnables/repository.ts";
+import { type CacheRepository, cacheRepository } from "../runs/cache-repository.ts";
 import { type EventRepository, eventRepository } from "../runs/event-repository.ts";
 import { type RunRepository, runRepository } from "../runs/repository.ts";
 import {
@@ -32,6 +33,7 @@ export type Repositories = {
   readonly assignments: AssignmentRepository;
   readonly runs: RunRepository;
   readonly events: EventRepository;
+  readonly cache: CacheRepository;
   readonly extensions: ExtensionRepository;
   readonly bundles: BundleRepository;
   readonly applications: ApplicationRepository;
@@ -63,6 +65,7 @@ const repositories = (db: Db): Repositories => ({
   assignments: assignmentRepository(db),
   runs: runRepository(db),
   events: eventRepository(db),
+  cache: cacheRepository(db),
   extensions: extensionRepository(db),
   bundles: bundleRepository(db),
   applications: applicationRepository(db),

@@ -16,6 +16,8 @@ export interface WorkflowRepository {
   get(name: string): Promise<StoredWorkflow | undefined>;
   getVersion(name: string, version: number): Promise<StoredWorkflow | undefined>;
   list(name?: string): Promise<StoredWorkflow[]>;
+  /** The highest version that there ever was, also of a workflow that was removed; 0 when there was none. */
+  lastVersion(name: string): Promise<number>;
   /** Adds version 1 or the next one, and makes it the present one. */
   save(workflow: StoredWorkflow): Promise<void>;
   /** Runs keep their version. */
@@ -55,6 +57,14 @@ export const workflowRepository = (db: Db): WorkflowRepository => {
         .orderBy("workflow.name")
         .execute();
       return rows.map(fromRow);
+    },
+    async lastVersion(name) {
+      const row = await db
+        .selectFrom("workflow_version")
+        .select((of) => of.fn.max("version").as("last"))
+        .where("name", "=", name)
+        .executeTakeFirst();
+      return Number(row?.last ?? 0);
     },
     async save({ name, version, digest, definition, created }) {
       await db

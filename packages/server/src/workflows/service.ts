@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { exactly, formatPattern, parsePattern } from "@fuseml/core/artifact/pattern";
+import { nextMoment as nextMomentOf, whyInvalid } from "@fuseml/core/assignment/schedule";
 import type { Diagnostic } from "@fuseml/core/diagnostic";
 import { failure, workflowInvalid } from "@fuseml/core/errors";
 import { checkWorkflow } from "@fuseml/core/workflow/check";
-import type { WorkflowDefinition } from "@fuseml/core/workflow/definition";
+import type { Schedule, WorkflowDefinition } from "@fuseml/core/workflow/definition";
 import { bindScalars, isArtifactInput } from "@fuseml/core/workflow/input";
 import { parseWorkflow, type SourceMap, validateWorkflow } from "@fuseml/core/workflow/parse";
 import type { ExtensionResolver } from "../extensions/service.ts";
@@ -12,7 +13,7 @@ import type { IdSource } from "../platform/ids.ts";
 import type { Launcher } from "../runs/launcher.ts";
 import type { StoredRun } from "../runs/repository.ts";
 import type { Store } from "../state/store.ts";
-import type { StoredAssignment } from "./assignment-repository.ts";
+import type { NewerPolicy, StoredAssignment } from "./assignment-repository.ts";
 import type { StoredWorkflow } from "./repository.ts";
 
 /** Workflows, their versions and their assignments. */
@@ -23,6 +24,8 @@ export class WorkflowService {
     launcher: Launcher;
     clock: Clock;
     ids: IdSource;
+    /** Told that a schedule is new. */
+    scheduled: () => void;
   };
 
   constructor(parts: WorkflowService["parts"]) {
@@ -55,7 +58,8 @@ export class WorkflowService {
     const definition = await this.valid(given);
     return this.parts.store.transaction(async (unit) => {
       if (await unit.workflows.get(definition.name)) throw failure("workflow.exists", { name: definition.name });
-      const workflow = this.version(definition, 1);
+      // runs of a workflow of this name that was removed keep their versions
+      const workflow = this.version(definition, (await unit.workflows.lastVersion(definition.name)) + 1);
       await unit.workflows.save(workflow);
       return workflow;
     });
@@ -108,19 +112,26 @@ export class WorkflowService {
   /**
    * Binds a workflow's artifact inputs to patterns and starts its first runs. The same bindings again change nothing.
    * @param bindings input name → pattern; for the single artifact input of a workflow the name may be empty
-   * @throws `workflow.not-found`, `codeset.not-found`, `assignment.ambiguous`, `run.input-*`, `address.invalid`
+   * The same bindings with another policy or schedule change these.
+   * @throws `workflow.not-found`, `codeset.not-found`, `assignment.ambiguous`, `run.input-*`, `address.invalid`, `schedule.invalid`
    */
   async assign(
     name: string,
     bindings: Readonly<Record<string, string>>,
     values: Readonly<Record<string, string>>,
+    options: { newer?: NewerPolicy | undefined; schedule?: Schedule | undefined; project?: string | undefined } = {},
   ): Promise<{ assignment: StoredAssignment; runs: readonly StoredRun[] }> {
     const workflow = await this.get(name);
     const full = this.completeBindings(workflow.definition, bindings);
     bindScalars(workflow.definition, values);
     const { store, clock, ids, launcher } = this.parts;
+    const schedule = options.schedule ?? workflow.definition.schedule ?? null;
+    const reason = schedule ? whyInvalid(schedule) : undefined;
+    if (schedule && reason !== undefined) throw failure("schedule.invalid", { cron: schedule.cron, reason });
+    const nextMoment = schedule ? (nextMomentOf(schedule, instant(clock)) ?? null) : null;
     return store.transaction(async (unit) => {
-      let project = "";
+      let project = options.project ?? "";
+      if (schedule) unit.afterCommit(() => this.parts.scheduled());
       for (const pattern of Object.values(full)) {
         const one = exactly(parsePattern(pattern));
         if (pattern.startsWith("code://") && one && !(await unit.codesets.get(one.project, one.name))) {
@@ -135,12 +146,21 @@ export class WorkflowService {
         bindings: full,
         values,
         created: instant(clock),
+        newer: options.newer ?? "parallel",
+        schedule,
+        nextMoment,
       };
-      if (!(await unit.assignments.add(assignment))) {
-        const present = await this.find(full, await unit.assignments.list({ workflow: name }));
-        return { assignment: present ?? assignment, runs: [] };
+      if (await unit.assignments.add(assignment)) {
+        // one that goes by the clock starts with its first moment
+        return { assignment, runs: schedule ? [] : await launcher.onAssigned(unit, assignment) };
       }
-      return { assignment, runs: await launcher.onAssigned(unit, assignment) };
+      const present = this.find(full, await unit.assignments.list({ workflow: name })) ?? assignment;
+      const changed = {
+        ...(options.newer ? { newer: options.newer } : {}),
+        ...(options.schedule ? { schedule, nextMoment } : {}),
+      };
+      if (Object.keys(changed).length > 0) await unit.assignments.update(present.id, changed);
+      return { assignment: { ...present, ...changed }, runs: [] };
     });
   }
 

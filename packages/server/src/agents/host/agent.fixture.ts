@@ -5,8 +5,10 @@ import type { Segment } from "@fuseml/core/run/plan";
 import { EnvironmentStore } from "@fuseml/environments/store";
 import { systemClock } from "../../platform/clock.ts";
 import { createLog } from "../../platform/log.ts";
+import { ShellWorkers } from "../../platform/processes/shell-worker.ts";
 import type { SegmentContext } from "../../runs/workload-agent.ts";
 import { GitCodeStore } from "../../stores/git/git-code-store.ts";
+import { Slots } from "../slots.ts";
 import { HostAgent, hostEnvironment } from "./agent.ts";
 import { HostRecipes } from "./recipes.ts";
 
@@ -18,7 +20,7 @@ export type Doom = {
   readonly after: string;
 };
 
-export function makeAgent(root: string): HostAgent {
+export function makeAgent(root: string, slots = 8): HostAgent {
   const environments = new EnvironmentStore(join(root, "environments"), join(root, "tools"));
   writeFileSync(
     join(root, "host-recipes.yaml"),
@@ -32,13 +34,17 @@ export function makeAgent(root: string): HostAgent {
       environments,
       file: join(root, "host-recipes.yaml"),
       env: {},
+      version: "test",
     }),
     code: new GitCodeStore(join(root, "git")),
     clock: systemClock,
     log: createLog("silent"),
-    baseEnv: hostEnvironment(process.env),
+    workers: new ShellWorkers(hostEnvironment(process.env)),
+    slots: new Slots(slots),
     namespace: "fuseml-workloads",
+    zone: "local",
     graceMs: 500,
+    logLimitBytes: 1024 * 1024,
   });
 }
 

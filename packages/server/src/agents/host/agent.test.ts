@@ -52,6 +52,9 @@ test("a step of the host gets its codeset as a working copy at its path, with th
       steps: [
         {
           name: "a",
+          step: "a",
+          attempt: 1,
+          needs: [],
           image: ["test/shell:1"],
           variables: [{ name: "SCRIPT", value: [script] }],
           codesets: [

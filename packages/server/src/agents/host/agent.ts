@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { failure } from "@fuseml/core/errors";
@@ -6,9 +6,12 @@ import type { Acceptance, Segment } from "@fuseml/core/run/plan";
 import type { StepSpec } from "@fuseml/core/run/spec";
 import type { StepEvent } from "@fuseml/core/run/state";
 import { literal } from "@fuseml/core/workflow/expression";
+import { writeAtomically } from "../../platform/files/atomic.ts";
 import type { LogChunk, SegmentContext, WorkloadAgent } from "../../runs/workload-agent.ts";
 import type { HostAgentParts } from "./parts.ts";
-import { files, SegmentDriver } from "./segment-driver.ts";
+import { SegmentDriver } from "./segment-driver.ts";
+import { begunSteps, files } from "./step-directory.ts";
+import { StepProcess } from "./step-process.ts";
 
 type Work = {
   readonly driver: SegmentDriver;
@@ -23,19 +26,31 @@ const tellTogetherMs = 1;
 /** Runs segments as processes of this machine: the embedded default, for which nothing has to be installed. */
 export class HostAgent implements WorkloadAgent {
   readonly name = "host";
+  readonly zone: string;
   private readonly parts: HostAgentParts;
   private readonly work = new Map<string, Work>();
 
   constructor(parts: HostAgentParts) {
     this.parts = parts;
+    this.zone = parts.zone;
     mkdirSync(parts.directory, { recursive: true });
   }
 
   accepts(step: StepSpec): Acceptance {
+    const { zone } = this;
+    if (step.zone !== undefined && step.zone !== zone)
+      return {
+        accepted: false,
+        reason: failure("step.zone-unknown", { step: step.name, zone: step.zone, known: zone }),
+      };
     const image = literal(step.image);
     // an image that an earlier step makes is judged when it is known
     if ("unresolved" in image || this.parts.recipes.find(image.text)) return { accepted: true };
     return { accepted: false, reason: failure("host.image-without-recipe", { image: image.text, step: step.name }) };
+  }
+
+  async imageDigest(image: string): Promise<string | undefined> {
+    return this.parts.recipes.digest(image);
   }
 
   async submit(segment: Segment, context: SegmentContext): Promise<void> {
@@ -93,8 +108,27 @@ export class HostAgent implements WorkloadAgent {
     }
   }
 
-  async cancel(segmentId: string): Promise<void> {
-    await this.work.get(segmentId)?.driver.halt("cancel");
+  async cancel(segmentId: string, step?: string): Promise<void> {
+    const driver = this.work.get(segmentId)?.driver;
+    if (driver) return step === undefined ? driver.halt("cancel") : driver.haltStep(step);
+    // what a former server began lives on: it is ended without being taken up
+    const directory = this.directoryOf(segmentId);
+    if (!existsSync(directory)) return;
+    writeAtomically(join(directory, step ?? "", files.cancelled), "");
+    const begun = begunSteps(directory).filter((name) => step === undefined || name === step);
+    await Promise.all(begun.map((name) => StepProcess.adopt(join(directory, name))?.stop(this.parts.graceMs)));
+  }
+
+  async drain(segmentId: string): Promise<readonly string[]> {
+    const work = this.work.get(segmentId);
+    if (work) return work.driver.drain();
+    const directory = this.directoryOf(segmentId);
+    if (existsSync(directory)) writeAtomically(join(directory, files.drained), "");
+    return begunSteps(directory);
+  }
+
+  async forget(segmentId: string): Promise<void> {
+    rmSync(this.directoryOf(segmentId), { recursive: true, force: true });
   }
 
   async *logs(
@@ -105,6 +139,8 @@ export class HostAgent implements WorkloadAgent {
     const directory = join(this.directoryOf(segmentId), step);
     const log = join(directory, files.log);
     let offset = options.from;
+    // a step that printed nothing has no log, and one that has begun has a directory
+    if (!existsSync(directory) && !this.work.has(segmentId)) throw failure("log.gone", { step });
     const isOver = () => existsSync(join(directory, files.outcome)) || !this.work.has(segmentId);
     for (;;) {
       const over = isOver();
@@ -120,6 +156,7 @@ export class HostAgent implements WorkloadAgent {
 
   async shutdown(): Promise<void> {
     await Promise.all([...this.work.values()].map(({ driver }) => driver.halt("shutdown")));
+    this.parts.workers.dismissAll();
   }
 
   private directoryOf(segmentId: string): string {

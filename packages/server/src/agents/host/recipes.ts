@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { failure } from "@fuseml/core/errors";
 import type { EnvironmentStore } from "@fuseml/environments/store";
@@ -31,6 +32,7 @@ export class HostRecipes {
     /** `host-recipes.yaml`: the user's. Read again when it changes. */
     file: string;
     env: Readonly<Record<string, string>>;
+    version: string;
   };
   private read: { at: number; recipes: z.output<typeof recipeFile>["recipes"] } = { at: -1, recipes: [] };
 
@@ -49,6 +51,19 @@ export class HostRecipes {
       return { command: [process.execPath, this.parts.runtime], env: { ...this.parts.env, FUSEML_ENVIRONMENT: tag } };
     }
     return undefined;
+  }
+
+  /** Says that an image would do something else than before: of a recipe, its text; of what we make, its version. */
+  digest(image: string): string | undefined {
+    const { repository, tag } = splitImage(image);
+    const own = this.userRecipes().find((recipe) => matches(recipe.image, image));
+    if (!own && this.parts.programs[repository]) return `${repository} of FuseML ${this.parts.version}`;
+    if (!own && repository.startsWith(`${hostRegistry}/`)) {
+      return this.parts.environments.find(tag) ? `environment ${tag}` : undefined;
+    }
+    if (!own) return undefined;
+    const text = JSON.stringify([image, own.command, own.env]);
+    return `recipe sha256:${createHash("sha256").update(text).digest("hex")}`;
   }
 
   private userRecipes(): z.output<typeof recipeFile>["recipes"] {

@@ -16,6 +16,7 @@ export class LogPump {
   private decoder = new TextDecoder();
   private timer: NodeJS.Timeout | undefined;
   private out: number | undefined;
+  private full = false;
 
   constructor(raw: string, log: string, mask: (text: string) => string) {
     this.raw = raw;
@@ -25,11 +26,19 @@ export class LogPump {
     if (existsSync(raw)) rmSync(log, { force: true });
   }
 
-  /** @param failed told when the log cannot be written for now, as on a full disk: the raw log keeps the lines */
-  start(failed: (error: unknown) => void): void {
+  /**
+   * @param failed told when the log cannot be written for now, as on a full disk: the raw log keeps the lines
+   * @param tooLong told when more than `limitBytes` were printed; no more is copied then
+   */
+  start(failed: (error: unknown) => void, limitBytes: number, tooLong: () => void): void {
     this.timer = setInterval(() => {
       try {
         this.pump();
+        if (this.position > limitBytes) {
+          clearInterval(this.timer);
+          this.full = true;
+          tooLong();
+        }
       } catch (error) {
         failed(error);
       }
@@ -48,7 +57,7 @@ export class LogPump {
   }
 
   private pump(): void {
-    if (!existsSync(this.raw)) return;
+    if (this.full || !existsSync(this.raw)) return;
     const file = openSync(this.raw, "r");
     try {
       const { size } = fstatSync(file);

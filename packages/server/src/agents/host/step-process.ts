@@ -1,95 +1,97 @@
-import { spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
-import { writeAtomically } from "../../platform/files/atomic.ts";
-import { endGroup, identify, isAlive, type ProcessIdentity } from "../../platform/processes/identity.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isAlive, type ProcessIdentity } from "../../platform/processes/identity.ts";
+import { endWorkerGroup, type ShellWorkers, type WorkerJob } from "../../platform/processes/shell-worker.ts";
+import { exitStatus, files, isBegun, readClaim } from "./step-directory.ts";
 
 /** How a process ended. `gone`: it is dead and left no status. */
 export type ProcessEnd = { readonly type: "exited"; readonly code: number } | { readonly type: "gone" };
 
-const pollMs = 200;
-const exitFile = "exit";
-const identityFile = "process.json";
-/** Writes the status of the command to $0. One line in one write: a reader takes it only when the line is complete. */
-const wrapper = '"$@"; status=$?; printf "%s\\n" "$status" > "$0"; exit "$status"';
+const pollMs = 100;
+/** So long a claim may be incomplete: it is written at once. */
+const tornMs = 2000;
 
-/**
- * A step's process in a directory of its own: started in its own session, so that it outlives the server;
- * its exit status is in a file, so that the next server learns of it.
- */
+const pause = (ms: number): Promise<void> => sleep(ms, undefined, { ref: false });
+
+/** A step's command, under way in a worker of this server or of a former one. */
 export class StepProcess {
   private readonly directory: string;
-  private identity: ProcessIdentity | undefined;
-  private closed: Promise<void> | undefined;
+  private readonly identity: ProcessIdentity | "torn" | undefined;
+  private readonly closed: Promise<void> | undefined;
+  private isOver = false;
 
-  private constructor(directory: string, identity: ProcessIdentity | undefined) {
+  private constructor(directory: string, identity: ProcessIdentity | "torn" | undefined, closed?: Promise<void>) {
     this.directory = directory;
     this.identity = identity;
+    this.closed = closed?.then(() => {
+      this.isOver = true;
+    });
   }
 
-  /** Starts the command; both outputs go to `log`. @throws when the system refuses */
-  static start(
+  /**
+   * Starts the command in a directory of its own, unless one was started there before: then that one is meant.
+   * @param begin called at the moment from which it cannot be taken back
+   */
+  static async start(
     directory: string,
-    start: { command: readonly string[]; cwd: string; env: Record<string, string>; log: string },
-  ): Promise<StepProcess> {
-    const log = openSync(start.log, "a", 0o600);
-    const child = spawn("/bin/sh", ["-c", wrapper, join(directory, exitFile), ...start.command], {
-      cwd: start.cwd,
-      env: start.env,
-      detached: true,
-      stdio: ["ignore", log, log],
+    workers: ShellWorkers,
+    of: Pick<WorkerJob, "command" | "cwd" | "env">,
+    begin: () => boolean,
+  ): Promise<StepProcess | undefined> {
+    const worker = await workers.borrow();
+    if (!begin()) {
+      workers.giveBack(worker);
+      return undefined;
+    }
+    const job: WorkerJob = {
+      ...of,
+      log: join(directory, files.raw),
+      claim: join(directory, files.claim),
+      exit: join(directory, files.exit),
+    };
+    const closed = worker.run(job).then(async () => {
+      workers.giveBack(worker);
+      const claim = readClaim(directory);
+      // a shell of a server that was killed at the same step was faster
+      if (claim && claim !== "torn" && claim.pid !== worker.identity.pid) await StepProcess.adopt(directory)?.ended();
     });
-    closeSync(log);
-    const step = new StepProcess(directory, undefined);
-    step.closed = new Promise((resolve) => child.once("exit", () => resolve()));
-    return new Promise((resolve, reject) => {
-      child.once("error", reject);
-      child.once("spawn", () => {
-        step.identity = child.pid === undefined ? undefined : identify(child.pid);
-        // a process that is over already needs no identity: its status is in the file
-        if (step.identity) writeIdentity(directory, step.identity);
-        child.unref();
-        resolve(step);
-      });
-    });
+    return new StepProcess(directory, worker.identity, closed);
   }
 
-  /** The process that a former server started in this directory, or nothing when none was. */
+  /** What a former server began in this directory, or nothing when it began nothing. */
   static adopt(directory: string): StepProcess | undefined {
-    const file = join(directory, identityFile);
-    if (existsSync(file)) return new StepProcess(directory, JSON.parse(readFileSync(file, "utf8")) as ProcessIdentity);
-    return existsSync(join(directory, exitFile)) ? new StepProcess(directory, undefined) : undefined;
+    return isBegun(directory) ? new StepProcess(directory, readClaim(directory)) : undefined;
   }
 
   /** Waits for the end. */
   async ended(): Promise<ProcessEnd> {
     if (this.closed) {
       await this.closed;
-      return this.status() ?? { type: "gone" };
+      return this.end();
     }
+    const since = performance.now();
     for (;;) {
-      const status = this.status();
-      if (status) return status;
+      if (exitStatus(this.directory) !== undefined) return this.end();
+      const identity = this.identity === "torn" ? readClaim(this.directory) : this.identity;
+      const waitsForClaim = identity === "torn" && performance.now() - since < tornMs;
+      const lives = identity !== undefined && identity !== "torn" && isAlive(identity);
       // the status may have been written between the two looks
-      if (!this.identity || !isAlive(this.identity)) return this.status() ?? { type: "gone" };
-      await pause(pollMs, undefined, { ref: false });
+      if (!lives && !waitsForClaim) return this.end();
+      await pause(pollMs);
     }
   }
 
-  private status(): ProcessEnd | undefined {
-    const file = join(this.directory, exitFile);
-    if (!existsSync(file)) return undefined;
-    const match = /^(\d+)\n$/.exec(readFileSync(file, "utf8"));
-    return match ? { type: "exited", code: Number(match[1]) } : undefined;
+  private end(): ProcessEnd {
+    const code = exitStatus(this.directory);
+    return code === undefined ? { type: "gone" } : { type: "exited", code };
   }
 
-  /** Ends the process and its children. */
-  async end(graceMs: number): Promise<void> {
-    if (this.identity) await endGroup(this.identity, graceMs);
+  /** Ends the command and its children. */
+  async stop(graceMs: number): Promise<void> {
+    const { identity } = this;
+    if (identity === undefined || identity === "torn") return;
+    const over = () => this.isOver || existsSync(join(this.directory, files.exit));
+    await endWorkerGroup(identity, graceMs, over, pause);
   }
-}
-
-function writeIdentity(directory: string, identity: ProcessIdentity): void {
-  writeAtomically(join(directory, identityFile), JSON.stringify(identity), 0o600, { sync: false });
 }

@@ -2,7 +2,12 @@ import { failure } from "@fuseml/core/errors";
 import { type Kysely, sql } from "kysely";
 
 /** One step of the schema. Its number is its place in the list, from 1; a released step is never edited. */
-export type Migration = { readonly name: string; readonly statements: readonly string[] };
+export type Migration = {
+  readonly name: string;
+  readonly statements: readonly string[];
+  /** What SQL that both databases speak cannot say; in the same transaction. */
+  readonly after?: (transaction: Kysely<unknown>) => Promise<void>;
+};
 
 /**
  * Brings a database to the newest schema, each step in a transaction of its own.
@@ -18,6 +23,7 @@ export async function migrate(database: Kysely<unknown>, migrations: readonly Mi
     if (version <= present) continue;
     await database.transaction().execute(async (transaction) => {
       for (const statement of migration.statements) await sql.raw(statement).execute(transaction);
+      await migration.after?.(transaction);
       await sql`DELETE FROM schema_version`.execute(transaction);
       await sql`INSERT INTO schema_version (version) VALUES (${version})`.execute(transaction);
     });

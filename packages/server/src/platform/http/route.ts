@@ -4,7 +4,7 @@ import type { z } from "zod";
 /** Who calls. `open` is everyone on a server without authentication, which listens on the loopback address only. */
 export type Actor =
   | { readonly kind: "open" }
-  | { readonly kind: "token"; readonly name: string }
+  | { readonly kind: "token"; readonly name: string; readonly roles: readonly string[] }
   | { readonly kind: "run"; readonly runId: string };
 
 type AnyObject = z.ZodObject;

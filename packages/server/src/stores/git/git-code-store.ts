@@ -57,11 +57,24 @@ export class GitCodeStore implements CodeStore {
     rmSync(this.directoryOf(project, name), { recursive: true, force: true });
   }
 
-  async resolve(project: string, name: string, ref = `refs/heads/${defaultBranch}`): Promise<string | undefined> {
+  resolve(project: string, name: string, ref = `refs/heads/${defaultBranch}`): Promise<string | undefined> {
+    return this.parse(project, name, ref, "commit");
+  }
+
+  treeOf(project: string, name: string, commit: string): Promise<string | undefined> {
+    return this.parse(project, name, commit, "tree");
+  }
+
+  private async parse(
+    project: string,
+    name: string,
+    ref: string,
+    type: "commit" | "tree",
+  ): Promise<string | undefined> {
     if (ref.startsWith("-") || ref.includes("..")) return undefined;
     try {
       return (
-        await git(["rev-parse", "--verify", "--quiet", `${ref}^{commit}`], this.directoryOf(project, name))
+        await git(["rev-parse", "--verify", "--quiet", `${ref}^{${type}}`], this.directoryOf(project, name))
       ).trim();
     } catch (error) {
       if (error instanceof CommandFailure) return undefined;

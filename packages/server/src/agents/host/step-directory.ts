@@ -1,0 +1,58 @@
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { ProcessIdentity } from "../../platform/processes/identity.ts";
+
+/** What is in the directory of a segment beside its steps, and in the directory of a step. */
+export const files = {
+  /** Of a segment or a step: what was cancelled stays so. */
+  cancelled: "cancelled",
+  /** Of a segment: no further step starts. */
+  drained: "drained",
+  /** How the step ended, as it was told. */
+  outcome: "outcome.json",
+  /** Who runs the step. It is there before the step starts. */
+  claim: "process.json",
+  /** The exit status of the command, in a line. */
+  exit: "exit",
+  /** What the step prints, readable by the owner only. */
+  raw: "raw.log",
+  /** The same with the secrets masked. */
+  log: "log",
+  results: "results",
+  work: "work",
+} as const;
+
+/** The exit status of a step's command, once the line is complete. */
+export function exitStatus(directory: string): number | undefined {
+  const file = join(directory, files.exit);
+  if (!existsSync(file)) return undefined;
+  const match = /^(\d+)\n$/.exec(readFileSync(file, "utf8"));
+  return match ? Number(match[1]) : undefined;
+}
+
+/** Who runs the step of a directory, or ran it. `torn`: the claim is there and not complete. */
+export function readClaim(directory: string): ProcessIdentity | "torn" | undefined {
+  const file = join(directory, files.claim);
+  if (!existsSync(file)) return undefined;
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as ProcessIdentity;
+  } catch (error) {
+    if (error instanceof SyntaxError) return "torn";
+    throw error;
+  }
+}
+
+/** When the step of a directory was begun, in milliseconds since 1970. */
+export const begunAt = (directory: string): number => statSync(join(directory, files.claim)).mtimeMs;
+
+/** Whether the step of a directory has been begun, or is over. */
+export const isBegun = (directory: string): boolean =>
+  [files.claim, files.exit, files.outcome].some((file) => existsSync(join(directory, file)));
+
+/** The steps of a segment that have been begun. */
+export const begunSteps = (segmentDirectory: string): readonly string[] =>
+  existsSync(segmentDirectory)
+    ? readdirSync(segmentDirectory, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory() && isBegun(join(segmentDirectory, entry.name)))
+        .map((entry) => entry.name)
+    : [];
