@@ -131,6 +131,6 @@ describe("a killed server", { timeout: 120_000 }, () => {
     const id = await start("talk", { one: "echo a; sleep 0.5; echo b", two: "echo c" });
     assert.equal(await fuseml.ok("run", "logs", id, "-f"), "── one ──\na\nb\n── two ──\nc\n");
     assert.equal(await fuseml.ok("run", "logs", id, "two"), "c\n");
-    assert.equal((await fuseml.cli("run", "logs", id, "tow")).code, 2);
+    assert.equal((await fuseml.cli("run", "logs", id, "tow")).code, 3);
   });
 });

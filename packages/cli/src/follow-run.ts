@@ -1,7 +1,24 @@
 import type { Client, Reply } from "@fuseml/client/client";
 import { errColours as pc } from "./colours.ts";
+import { describeGate } from "./describe-gate.ts";
 import { duration, type Terminal } from "./output.ts";
 import { Progress } from "./progress.ts";
+
+/** What the server's event types start with. */
+const eventTypePrefix = "org.fuseml.";
+
+type RunEvent = {
+  type: string;
+  time: string;
+  data: {
+    step?: string;
+    at?: string;
+    outputs?: Record<string, string>;
+    reused?: { run: string };
+    retryAt?: string;
+    gate?: { type: string };
+  };
+};
 
 export type RunDetail = Reply<"GET /runs/{id}">;
 
@@ -13,21 +30,32 @@ export async function followRun(client: Client, id: string, at: Terminal): Promi
   const started = new Map<string, number>();
   const logs = new AbortController();
   for await (const { data } of client.stream("GET /runs/{id}/events", { params: { id: before.name } })) {
-    const {
-      type,
-      time,
-      data: of,
-    } = data as { type: string; time: string; data: { step?: string; at?: string; outputs?: Record<string, string> } };
+    const { type, time, data: of } = data as RunEvent;
     const step = of.step ?? "";
     const moment = Date.parse(of.at ?? time);
-    if (type === "step.started") {
-      started.set(step, moment);
-      progress.start(step);
-      if (at.interactive) void noteLog(client, before.name, step, progress, logs.signal);
-    } else if (type === "step.succeeded") {
-      const outputs = Object.entries(of.outputs ?? {}).map(([name, value]) => `${name}=${value}`);
-      progress.done(`${step}  ${pc.dim(outputs.join(" "))}`, moment - (started.get(step) ?? moment));
-    } else if (type === "step.failed") progress.fail(step);
+    const outputs = Object.entries(of.outputs ?? {}).map(([name, value]) => `${name}=${value}`);
+    switch (type.replace(eventTypePrefix, "")) {
+      case "step.started":
+        started.set(step, moment);
+        progress.start(step);
+        if (at.interactive) void noteLog(client, before.name, step, progress, logs.signal);
+        break;
+      case "step.succeeded":
+        progress.done(`${step}  ${pc.dim(outputs.join(" "))}`, moment - (started.get(step) ?? moment));
+        break;
+      case "step.reused":
+        progress.say(`${step}  ${pc.dim(`reused from ${of.reused?.run ?? ""}  ${outputs.join(" ")}`)}`);
+        break;
+      case "step.failed":
+        progress.fail(of.retryAt ? `${step}  ${pc.dim(`tried again at ${of.retryAt}`)}` : step);
+        break;
+      case "step.skipped":
+        progress.say(`${step}  ${pc.dim("skipped")}`);
+        break;
+      case "step.waiting":
+        if (of.gate) progress.say(`${step} waits for ${describeGate(of.gate)}`);
+        break;
+    }
   }
   logs.abort();
   progress.clear();
@@ -66,6 +94,10 @@ export function describeCause({ cause }: RunDetail): string {
       return `started by ${String(cause.artifact)}`;
     case "assigned":
       return "started by assigning the workflow";
+    case "scheduled":
+      return `started by its schedule, for ${String(cause.moment)}`;
+    case "forked":
+      return `forked from ${String(cause.run)} at step ${String(cause.from)} by ${String(cause.by)}`;
     default:
       return `started by ${String(cause.by ?? "hand")}`;
   }

@@ -5,6 +5,7 @@ import { FuseError, failure } from "@fuseml/core/errors";
 import { Command, CommanderError } from "commander";
 import { errColours as pc } from "./colours.ts";
 import { addApplicationCommands } from "./commands/application.ts";
+import { addCacheCommands } from "./commands/cache.ts";
 import { addCodesetCommands } from "./commands/codeset.ts";
 import { addExtensionCommands } from "./commands/extension.ts";
 import { addProjectCommands } from "./commands/project.ts";
@@ -12,7 +13,9 @@ import { addQuickstartCommand } from "./commands/quickstart.ts";
 import { addRunCommands } from "./commands/run.ts";
 import { addRunnableCommands } from "./commands/runnable.ts";
 import { addServerCommands } from "./commands/server.ts";
+import { addTokenCommands } from "./commands/token.ts";
 import { addVersionCommand } from "./commands/version.ts";
+import { addWebhookCommands } from "./commands/webhook.ts";
 import { addWorkflowCommands } from "./commands/workflow.ts";
 import { defaultUrl } from "./session.ts";
 
@@ -38,6 +41,9 @@ function program(): Command {
   addApplicationCommands(fuseml);
   addExtensionCommands(fuseml);
   addRunnableCommands(fuseml);
+  addCacheCommands(fuseml);
+  addWebhookCommands(fuseml);
+  addTokenCommands(fuseml);
   addVersionCommand(fuseml);
   return fuseml;
 }

@@ -30,6 +30,7 @@ import { RunnableService } from "./runnables/service.ts";
 import { Engine } from "./runs/engine.ts";
 import { Interventions } from "./runs/interventions.ts";
 import { Launcher } from "./runs/launcher.ts";
+import { Retention } from "./runs/retention.ts";
 import { Reuse } from "./runs/reuse.ts";
 import { RunLogs } from "./runs/run-logs.ts";
 import { Scheduler } from "./runs/scheduler.ts";
@@ -42,6 +43,7 @@ import { sqliteStore } from "./state/store.ts";
 import { GitCodeStore } from "./stores/git/git-code-store.ts";
 import { gitHttp } from "./stores/git/smart-http.ts";
 import { OutputWitness } from "./stores/output-witness.ts";
+import { Webhooks } from "./webhooks/service.ts";
 import { WorkflowService } from "./workflows/service.ts";
 
 export const version = "0.4.0";
@@ -162,6 +164,18 @@ export async function compose(configuration: Configuration, url: string, clock: 
   const runnables = new RunnableService({ store, clock });
   const runs = new RunService({ store, engine, launcher, codesets, agents, extensions, reuse, hub, clock });
   const interventions = new Interventions({ store, engine, clock });
+  const retention = new Retention({ store, agents, clock, timers, log, keepDays: configuration.keepDays });
+  const webhooks = new Webhooks({
+    store,
+    cipher: sealing,
+    hub,
+    clock,
+    timers,
+    log,
+    publicUrl: url,
+    delivers: () => true,
+    fetch,
+  });
   const runLogs = new RunLogs({ store, agents, hub });
   const installer = new ExtensionInstaller({
     store,
@@ -189,7 +203,12 @@ export async function compose(configuration: Configuration, url: string, clock: 
     runs,
     interventions,
     runLogs,
+    retention,
+    webhooks,
+    access,
+    hub,
     cache: store,
+    eventStore: store,
     artifacts,
     applications,
     extensions,
@@ -234,6 +253,8 @@ export async function compose(configuration: Configuration, url: string, clock: 
           await store.read.runs.takeAll(replica);
           await engine.start();
           scheduler.refresh();
+          webhooks.start();
+          retention.start();
         })
         .catch((error: unknown) => log.fatal({ err: error }, "the runs could not be taken up"));
       await codesets.recover();
@@ -241,7 +262,8 @@ export async function compose(configuration: Configuration, url: string, clock: 
     },
     async close() {
       ready = false;
-      await scheduler.stop();
+      retention.stop();
+      await Promise.all([scheduler.stop(), webhooks.stop()]);
       await engine.stop();
       await app.close();
       await supervisor.stopAll();

@@ -20,6 +20,20 @@ export function addProjectCommands(program: Command): void {
     }),
   );
   withExample(
+    project
+      .command("limit <name> <steps>")
+      .description("limit how many steps of the project's runs run at once; `none` takes the limit away"),
+    "fuseml project limit wines 4",
+  ).action(
+    action(async ({ client, terminal }, _options, [name = "", steps = ""]) => {
+      const parallelism = steps === "none" ? null : Number(steps);
+      await client.call("PUT /projects/{name}/parallelism", { params: { name }, body: { parallelism } });
+      terminal.out(
+        parallelism === null ? `Project ${name} has no limit\n` : `Project ${name} runs ${steps} steps at once\n`,
+      );
+    }),
+  );
+  withExample(
     valueOptions(project.command("get [name]").description("show a project").option("-n, --name <name>")),
     "fuseml project get wines",
   ).action(

@@ -1,9 +1,12 @@
+import { failure } from "@fuseml/core/errors";
 import type { Command } from "commander";
 import { outColours as pc } from "../colours.ts";
+import { describeStep, explainRun } from "../explain-run.ts";
 import { describeCause, describeError, exitCodeOf, followRun, type RunDetail, runDuration } from "../follow-run.ts";
 import { duration, printValue, renderTable, type Terminal } from "../output.ts";
 import { action, listOptions, nameOf, type Session, valueOptions, withExample } from "../session.ts";
-import { addRunFilters, listRuns } from "./workflow.ts";
+import { addRunChangeCommands } from "./run-change.ts";
+import { addRunFilters, listRuns } from "./run-list.ts";
 
 export function addRunCommands(program: Command): void {
   const run = program.command("run").description("runs: executions of workflows");
@@ -24,11 +27,12 @@ export function addRunCommands(program: Command): void {
     run
       .command("logs <run> [step]")
       .description("print the log of a run or of one step; secrets are masked")
-      .option("-f, --follow", "go on until the run ends"),
+      .option("-f, --follow", "go on until the run ends")
+      .option("--attempt <n>", "of one step: which try; default the last one"),
     "fuseml run logs run_01h9 trainer -f",
   ).action(
-    action<{ follow?: boolean }>(async ({ client, terminal }, options, [id = "", step]) => {
-      await printLogs({ client, terminal }, id, step, options.follow ?? false);
+    action<{ follow?: boolean; attempt?: string }>(async ({ client, terminal }, options, [id = "", step]) => {
+      await printLogs({ client, terminal }, id, step, options);
     }),
   );
   withExample(
@@ -49,6 +53,15 @@ export function addRunCommands(program: Command): void {
     }),
   );
   withExample(
+    valueOptions(run.command("definition <run>").description("print the workflow that a run runs, edits included")),
+    "fuseml run definition run_01h9 > edited.yaml",
+  ).action(
+    action<{ format: string }>(async ({ client, terminal }, options, [id = ""]) => {
+      printValue(terminal, await client.call("GET /runs/{id}/definition", { params: { id } }), options.format);
+    }),
+  );
+  addRunChangeCommands(run);
+  withExample(
     valueOptions(
       run.command("explain <run>").description("why it ran, on what, with which extensions, and what happened"),
       "text",
@@ -67,11 +80,16 @@ async function printLogs(
   { client, terminal }: Pick<Session, "client" | "terminal">,
   id: string,
   step: string | undefined,
-  follow: boolean,
+  { follow, attempt }: { follow?: boolean; attempt?: string },
 ): Promise<void> {
   let heading = "";
-  const query = { ...(step ? { step } : {}), ...(follow ? { follow: "true" as const } : {}) };
+  const query = {
+    ...(step ? { step } : {}),
+    ...(follow ? { follow: "true" as const } : {}),
+    ...(attempt ? { attempt } : {}),
+  };
   for await (const { event, data } of client.stream("GET /runs/{id}/logs", { params: { id }, query })) {
+    if (event === "error") throw failure("request.invalid", { message: (data as { message: string }).message });
     if (event !== "log") continue;
     const { step: of, text } = data as { step: string; text: string };
     if (step === undefined && of !== heading) {
@@ -91,52 +109,17 @@ function describeRun(run: RunDetail, at: Terminal): string {
     `${pc.bold("Started")}   ${run.startTime}   ${runDuration(run)}`,
     ...run.inputs.map((input) => `${pc.bold("Input")}     ${input.input.name} = ${input.value}`),
     ...run.outputs.map((output) => `${pc.bold("Output")}    ${output.output.name} = ${output.value}`),
+    ...(run.stepByStep ? [`${pc.bold("Mode")}      step by step: fuseml run next ${run.name}`] : []),
   ];
   const steps = run.steps.map((step) => [
     step.name,
-    step.status,
-    step.started && step.ended ? duration(Date.parse(step.ended) - Date.parse(step.started)) : "",
+    describeStep(step),
+    step.started && step.ended && !step.reused ? duration(Date.parse(step.ended) - Date.parse(step.started)) : "",
     Object.entries(step.outputs)
       .map(([name, value]) => `${name}=${value}`)
       .join(" "),
   ]);
-  return `${lines.join("\n")}\n\n${renderTable(["Step", "Status", "Duration", "Outputs"], steps, at.width)}`;
-}
-
-function explainRun(
-  run: RunDetail,
-  history: readonly { type: string; time: string; data: Record<string, unknown> }[],
-): string {
-  const lines = [`${run.name} ran version ${run.workflowVersion} of ${run.workflowRef}: ${describeCause(run)}.`];
-  for (const { input, value } of run.inputs) lines.push(`  input ${input.name} was ${value}`);
-  for (const step of run.steps) {
-    lines.push(`step ${step.name}: ${step.status}${whySkipped(run, step.name, step.status)}`);
-    for (const [name, choice] of Object.entries(step.extensions)) {
-      lines.push(
-        `  extension ${name} → ${choice.extension}/${choice.service} at ${choice.endpoint || "(no endpoint)"}${choice.credentials ? `, credentials ${choice.credentials}` : ""}`,
-      );
-    }
-    if (step.error)
-      lines.push(`  ${step.error.message} [${step.error.code}]${step.error.hint ? `\n  ${step.error.hint}` : ""}`);
-  }
-  lines.push(
-    "history:",
-    ...history.map(
-      ({ time, type, data }) => `  ${time}  ${type}${typeof data.step === "string" ? ` ${data.step}` : ""}`,
-    ),
-  );
-  return lines.join("\n");
-}
-
-function whySkipped(run: RunDetail, name: string, status: string): string {
-  if (status !== "Skipped") return "";
-  const before = run.steps
-    .slice(
-      0,
-      run.steps.findIndex((step) => step.name === name),
-    )
-    .findLast((step) => step.status === "Failed" || step.status === "Cancelled");
-  return before
-    ? `, because step ${before.name} ${before.status === "Failed" ? "failed" : "was cancelled"}`
-    : `, because the run ${run.status === "Cancelled" ? "was cancelled" : "failed"} before it`;
+  const more = run.stepCount - run.steps.length;
+  const rest = more > 0 ? `\n… and ${more} more steps` : "";
+  return `${lines.join("\n")}\n\n${renderTable(["Step", "Status", "Duration", "Outputs"], steps, at.width)}${rest}`;
 }

@@ -4,21 +4,10 @@ import { FuseError, failure, workflowInvalid } from "@fuseml/core/errors";
 import { checkWorkflow } from "@fuseml/core/workflow/check";
 import { type ParsedWorkflow, parseWorkflow } from "@fuseml/core/workflow/parse";
 import type { Command } from "commander";
-import { exitCodeOf, followRun, runDuration } from "../follow-run.ts";
 import { printList, printValue } from "../output.ts";
-import {
-  action,
-  codesetOf,
-  collect,
-  listOptions,
-  nameOf,
-  projectOf,
-  type Session,
-  valueOptions,
-  withExample,
-} from "../session.ts";
-
-type Assign = { name?: string; codesetProject?: string; codesetName?: string; input?: string[]; wait?: boolean };
+import { action, listOptions, nameOf, valueOptions, withExample } from "../session.ts";
+import { assignmentCommands } from "./workflow-assign.ts";
+import { workflowRunCommands } from "./workflow-run.ts";
 
 export function addWorkflowCommands(program: Command): void {
   for (const word of ["workflow", "pipeline"]) {
@@ -27,7 +16,7 @@ export function addWorkflowCommands(program: Command): void {
       .description("workflows: from code to a served model");
     definitionCommands(workflow);
     assignmentCommands(workflow);
-    runCommands(workflow);
+    workflowRunCommands(workflow);
   }
 }
 
@@ -119,193 +108,6 @@ function definitionCommands(workflow: Command): void {
       terminal.out(`Workflow ${name} successfully deleted\n`);
     }),
   );
-}
-
-function assignmentCommands(workflow: Command): void {
-  const target = (command: Command) =>
-    command
-      .option("-n, --name <name>", "workflow")
-      .option("-p, --codeset-project <project>", "default: the current project")
-      .option("-c, --codeset-name <codeset>", "default: the current codeset");
-  withExample(
-    target(
-      workflow.command("assign [name]").description("attach a workflow to a codeset: it runs now and at each push"),
-    )
-      .option(
-        "-i, --input <name=value>",
-        "bind an input: code://* for every codeset, or a value; may be repeated",
-        collect,
-      )
-      .option("--wait", "wait for the run that it starts; the exit code is its result"),
-    "fuseml workflow assign --name mlflow-e2e --codeset-name wines --codeset-project workspace",
-    "fuseml workflow assign mlflow-e2e --input mlflow-codeset=code://workspace/*",
-  ).action(
-    action<Assign>(async (session, options, args) => {
-      const { client, terminal } = session;
-      const name = nameOf(options, args, "workflow");
-      const inputs = inputValues(options.input);
-      const bound = Object.values(inputs).some((value) => value.startsWith("code://"));
-      const codeset =
-        bound && !options.codesetName
-          ? {}
-          : {
-              codesetProject: projectOf(session, options.codesetProject),
-              codesetName: codesetOf(session, options.codesetName),
-            };
-      const { runs } = await client.call("POST /workflows/assignments", {
-        query: { name, ...codeset },
-        body: { inputs },
-      });
-      terminal.out(
-        `Workflow "${name}" assigned to ${codeset.codesetName ? `codeset "${codeset.codesetProject}/${codeset.codesetName}"` : Object.values(inputs).join(", ")}\n`,
-      );
-      terminal.out(runs.length > 0 ? `Started ${runs.join(", ")}\n` : "No run was started: nothing new to run\n");
-      if (options.wait)
-        for (const run of runs)
-          process.exitCode = Math.max(
-            Number(process.exitCode ?? 0),
-            exitCodeOf(await followRun(client, run, terminal)),
-          );
-    }),
-  );
-  withExample(
-    target(workflow.command("unassign [name]").description("detach a workflow from a codeset")),
-    "fuseml workflow unassign mlflow-e2e -c wines -p workspace",
-  ).action(
-    action<Assign>(async (session, options, args) => {
-      const name = nameOf(options, args, "workflow");
-      const query = {
-        codesetProject: projectOf(session, options.codesetProject),
-        codesetName: codesetOf(session, options.codesetName),
-      };
-      await session.client.call("DELETE /workflows/assignments/{name}", { params: { name }, query });
-      session.terminal.out(
-        `Workflow "${name}" unassigned from codeset "${query.codesetProject}/${query.codesetName}"\n`,
-      );
-    }),
-  );
-  withExample(
-    listOptions(
-      workflow
-        .command("list-assignments")
-        .description("list what is assigned to what")
-        .option("-n, --name <name>", "of this workflow"),
-    ),
-    "fuseml workflow list-assignments",
-  ).action(
-    action<{ name?: string; format: string; field?: string[] }>(async ({ client, terminal }, options) => {
-      const assignments = await client.call("GET /workflows/assignments", {
-        query: options.name ? { name: options.name } : {},
-      });
-      printList(
-        terminal,
-        assignments,
-        [
-          { title: "Workflow", text: (of) => of.workflow },
-          {
-            title: "Codesets",
-            text: (of) =>
-              of.codesets.map((codeset) => `${codeset.project}/${codeset.name}`).join(", ") ||
-              Object.values(of.inputs).join(", "),
-          },
-          { title: "Status", text: (of) => (of.status.available ? "Available" : "Unavailable") },
-        ],
-        options,
-      );
-    }),
-  );
-}
-
-function runCommands(workflow: Command): void {
-  withExample(
-    workflow
-      .command("run [name]")
-      .description("start a run by hand")
-      .option("-n, --name <name>", "workflow")
-      .option("-i, --input <name=value>", "an input; may be repeated", collect)
-      .option("-c, --codeset <project/codeset[@ref]>", "for the codeset input")
-      .option("--wait", "show its progress; the exit code is its result"),
-    "fuseml workflow run mlflow-e2e --codeset workspace/wines@main --input predictor=auto --wait",
-  ).action(
-    action<{ name?: string; input?: string[]; codeset?: string; wait?: boolean }>(async (session, options, args) => {
-      const { client, terminal } = session;
-      const name = nameOf(options, args, "workflow");
-      const inputs = {
-        ...inputValues(options.input),
-        ...(options.codeset ? await codesetInput(session, name, options.codeset) : {}),
-      };
-      const run = await client.call("POST /workflows/{name}/runs", { params: { name }, body: { inputs } });
-      terminal.out(`Started ${run.name}\n`);
-      if (options.wait) process.exitCode = exitCodeOf(await followRun(client, run.name, terminal));
-    }),
-  );
-  withExample(
-    addRunFilters(listOptions(workflow.command("list-runs").description("list runs, newest first"))),
-    "fuseml workflow list-runs --status Failed",
-  ).action(action(listRuns));
-}
-
-export type RunFilters = {
-  name?: string;
-  codesetProject?: string;
-  codesetName?: string;
-  status?: string;
-  limit?: string;
-  before?: string;
-  format: string;
-  field?: string[];
-};
-
-export const addRunFilters = (command: Command): Command =>
-  command
-    .option("-n, --name <name>", "of this workflow")
-    .option("-p, --codeset-project <project>", "of codesets of this project")
-    .option("-c, --codeset-name <codeset>", "of this codeset")
-    .option("-s, --status <status>", "Pending, Running, Succeeded, Failed or Cancelled")
-    .option("--limit <n>", "at most so many", "100")
-    .option("--before <run>", "older than this run: the next page");
-
-export async function listRuns({ client, terminal }: Session, options: RunFilters): Promise<void> {
-  const { name, codesetProject, codesetName, status, before, limit } = options;
-  const runs = await client.call("GET /workflows/runs", {
-    query: {
-      ...(name ? { name } : {}),
-      ...(codesetProject ? { codesetProject } : {}),
-      ...(codesetName ? { codesetName } : {}),
-      ...(status ? { status } : {}),
-      ...(before ? { before } : {}),
-      limit: limit ?? "100",
-    },
-  });
-  printList(
-    terminal,
-    runs,
-    [
-      { title: "Name", text: (of) => of.name },
-      { title: "Workflow", text: (of) => of.workflowRef },
-      { title: "Started", text: (of) => of.startTime.replace("T", " ").slice(0, 19) },
-      { title: "Duration", text: (of) => runDuration(of) },
-      { title: "Status", text: (of) => of.status },
-    ],
-    options,
-  );
-}
-
-const inputValues = (given: readonly string[] | undefined): Record<string, string> =>
-  Object.fromEntries(
-    (given ?? []).map((pair) => {
-      const equals = pair.indexOf("=");
-      if (equals < 1) throw failure("request.invalid", { message: `--input "${pair}" is not NAME=VALUE` });
-      return [pair.slice(0, equals), pair.slice(equals + 1)];
-    }),
-  );
-
-async function codesetInput({ client }: Session, name: string, codeset: string): Promise<Record<string, string>> {
-  const { inputs = [] } = await client.call("GET /workflows/{name}", { params: { name } });
-  const [only, another] = inputs.filter((input) => input.type === "codeset");
-  if (!only || another)
-    throw failure("assignment.ambiguous", { workflow: name, inputs: inputs.map((input) => input.name).join(", ") });
-  return { [only.name]: codeset };
 }
 
 /** Reads and checks a workflow file before the server sees it. @throws `workflow.invalid` with places in the file */

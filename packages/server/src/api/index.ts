@@ -2,6 +2,7 @@ import { applicationRoutes } from "./applications.ts";
 import { artifactRoutes } from "./artifacts.ts";
 import { cacheRoutes } from "./cache.ts";
 import { codesetRoutes } from "./codesets.ts";
+import { eventRoutes } from "./events.ts";
 import { extensionPartRoutes } from "./extension-parts.ts";
 import { extensionRoutes } from "./extensions.ts";
 import { interventionRoutes } from "./interventions.ts";
@@ -9,6 +10,8 @@ import { projectRoutes } from "./projects.ts";
 import { runnableRoutes } from "./runnables.ts";
 import { runRoutes } from "./runs.ts";
 import { systemRoutes } from "./system.ts";
+import { tokenRoutes } from "./tokens.ts";
+import { webhookRoutes } from "./webhooks.ts";
 import { workflowRoutes } from "./workflows.ts";
 
 type Parts = Parameters<typeof projectRoutes>[0] &
@@ -17,6 +20,9 @@ type Parts = Parameters<typeof projectRoutes>[0] &
   Parameters<typeof runRoutes>[0] &
   Parameters<typeof interventionRoutes>[0] &
   Parameters<typeof cacheRoutes>[0] &
+  Parameters<typeof eventRoutes>[0] &
+  Parameters<typeof webhookRoutes>[0] &
+  Parameters<typeof tokenRoutes>[0] &
   Parameters<typeof artifactRoutes>[0] &
   Parameters<typeof applicationRoutes>[0] &
   Parameters<typeof extensionRoutes>[0] &
@@ -31,6 +37,9 @@ export const apiRoutes = (parts: Parts) => ({
   ...runRoutes(parts),
   ...interventionRoutes(parts),
   ...cacheRoutes(parts),
+  ...eventRoutes(parts),
+  ...webhookRoutes(parts),
+  ...tokenRoutes(parts),
   ...artifactRoutes(parts),
   ...applicationRoutes(parts),
   ...extensionRoutes(parts),

@@ -1,9 +1,11 @@
+import { parseDuration } from "@fuseml/core/duration";
 import { failure, workflowInvalid } from "@fuseml/core/errors";
 import type { WorkflowDefinition } from "@fuseml/core/workflow/definition";
 import { z } from "zod";
 import { adminRole } from "../access/service.ts";
 import { type Actor, route } from "../platform/http/route.ts";
 import type { Interventions, Person } from "../runs/interventions.ts";
+import type { Retention } from "../runs/retention.ts";
 import type { RunService } from "../runs/service.ts";
 import type { WorkflowService } from "../workflows/service.ts";
 import { name } from "./shared.ts";
@@ -25,8 +27,9 @@ export const interventionRoutes = (parts: {
   runs: RunService;
   interventions: Interventions;
   workflows: WorkflowService;
+  retention: Retention;
 }) => {
-  const { runs, interventions, workflows } = parts;
+  const { runs, interventions, workflows, retention } = parts;
   const idOf = async (given: string): Promise<string> => (await runs.get(given)).run.id;
   const edited = async (given: unknown): Promise<WorkflowDefinition> => {
     const { definition, diagnostics } = await workflows.check(given);
@@ -135,6 +138,27 @@ export const interventionRoutes = (parts: {
         const run = await idOf(params.id);
         const steps = await interventions.next(run, body?.step, body?.all ?? false, personOf(actor));
         return { run, steps: [...steps] };
+      },
+    }),
+    "POST /runs/prune": route({
+      tag,
+      summary: "Remove runs that ended long ago, with their history and logs; what an application came from stays",
+      body: z.object({
+        olderThan: z.string().meta({ description: "since their end: 30d, 12h" }),
+        keep: z.number().int().min(0).default(0).meta({ description: "of each workflow so many of the newest stay" }),
+        workflow: z.string().optional(),
+        dryRun: z.boolean().default(false),
+      }),
+      reply: z.object({ runs: z.array(z.string()) }),
+      handler: async ({ body, actor }) => {
+        if (!personOf(actor).mayAll)
+          throw failure("auth.forbidden", { what: `runs are removed by the role ${adminRole}` });
+        const olderThanMs = parseDuration(body.olderThan);
+        if (olderThanMs === undefined) {
+          throw failure("request.invalid", { message: `"${body.olderThan}" is no duration`, hint: "write 30d, 12h" });
+        }
+        const gone = await retention.prune({ ...body, olderThanMs });
+        return { runs: gone.map((run) => run.id) };
       },
     }),
     "POST /runs/{id}/steps/{step}/approve": route({

@@ -3,9 +3,11 @@ import { failure } from "@fuseml/core/errors";
 import { outputsOf, type RunStatus, runStatuses } from "@fuseml/core/run/state";
 import { z } from "zod";
 import { type Actor, route } from "../platform/http/route.ts";
+import { cloudEvent } from "../runs/cloud-event.ts";
 import type { StoredAttempt, StoredRun, StoredStep } from "../runs/records.ts";
 import type { RunLogs } from "../runs/run-logs.ts";
 import type { RunDetail, RunService } from "../runs/service.ts";
+import { cloudEventSchema } from "./events.ts";
 import { flag, instant, name, named, optionalText } from "./shared.ts";
 
 const runError = z
@@ -290,15 +292,15 @@ export const runRoutes = ({ runs, runLogs, ...addresses }: { runs: RunService; r
     "GET /runs/{id}/events": route({
       tag,
       stream: true,
-      summary: "What happens in a run, as it happens, until it ends",
+      summary: "What happens in a run, as it happens, until it ends: CloudEvents",
       params: key,
       query: z.object({ after: z.coerce.number().int().default(0) }),
-      reply: event,
+      reply: cloudEventSchema,
       errors: ["run.not-found"],
       handler: async function* ({ params, query, request, signal }) {
         const after = Number(request.headers["last-event-id"] ?? query.after);
-        for await (const { seq, type, time, data } of runs.events(params.id, { after, follow: true, signal })) {
-          yield { id: String(seq), event: type, data: { type, time, data } };
+        for await (const item of runs.events(params.id, { after, follow: true, signal })) {
+          yield { id: String(item.seq), event: item.type, data: cloudEvent(item, addresses.publicUrl) };
         }
       },
     }),

@@ -1,7 +1,8 @@
-import { workflowDefinition, workflowJsonSchema } from "@fuseml/core/workflow/definition";
+import { schedule, workflowDefinition, workflowJsonSchema } from "@fuseml/core/workflow/definition";
 import { z } from "zod";
 import type { CodesetService } from "../codesets/service.ts";
 import { route } from "../platform/http/route.ts";
+import { newerPolicies } from "../workflows/assignment-repository.ts";
 import type { StoredWorkflow } from "../workflows/repository.ts";
 import type { WorkflowService } from "../workflows/service.ts";
 import { codesetSchema, showCodeset } from "./codesets.ts";
@@ -30,6 +31,10 @@ const assignment = z
     status: z.object({ available: z.boolean(), URL: z.string().optional() }),
     id: z.string(),
     inputs: z.record(z.string(), z.string()).meta({ description: "input → artifact pattern or value" }),
+    project: z.string(),
+    newer: z.enum(newerPolicies),
+    schedule: schedule.optional(),
+    nextMoment: instant.optional(),
   })
   .meta({ id: "WorkflowAssignment" });
 const tag = "workflow";
@@ -118,6 +123,10 @@ export const workflowRoutes = (parts: {
           workflow: of.workflow,
           id: of.id,
           inputs: { ...of.bindings, ...of.values },
+          project: of.project,
+          newer: of.newer,
+          ...(of.schedule ? { schedule: of.schedule } : {}),
+          ...(of.nextMoment ? { nextMoment: of.nextMoment } : {}),
           codesets: all
             .filter((codeset) => Object.values(of.bindings).includes(`code://${codeset.project}/${codeset.name}`))
             .map(showCode),
@@ -129,13 +138,23 @@ export const workflowRoutes = (parts: {
       tag,
       summary: "Assign a workflow to a codeset; a body binds more inputs, wildcards allowed (code://*)",
       query: z.object({ name, codesetProject: optionalText, codesetName: optionalText }),
-      body: z.object({ inputs: z.record(z.string(), z.string()).default({}) }).optional(),
+      body: z
+        .object({
+          inputs: z.record(z.string(), z.string()).default({}),
+          newer: z.enum(newerPolicies).optional().meta({
+            description:
+              "what a newer run does to older ones for the same things: nothing, end them, or wait for its turn",
+          }),
+          schedule: schedule.optional(),
+          project: optionalText.meta({ description: "that the runs belong to, when no input says so" }),
+        })
+        .optional(),
       reply: z.object({
         assignment: z.string(),
         runs: z.array(z.string()).meta({ description: "ids of the runs that it started" }),
       }),
       status: 201,
-      errors: ["workflow.not-found", "codeset.not-found", "assignment.ambiguous"],
+      errors: ["workflow.not-found", "codeset.not-found", "assignment.ambiguous", "schedule.invalid"],
       handler: async ({ query, body }) => {
         const given = Object.entries(body?.inputs ?? {});
         const bindings = Object.fromEntries(given.filter(([, value]) => /^(code|model):\/\//.test(value)));
@@ -144,7 +163,11 @@ export const workflowRoutes = (parts: {
           query.codesetProject && query.codesetName
             ? { "": `code://${query.codesetProject}/${query.codesetName}` }
             : {};
-        const { assignment: made, runs } = await workflows.assign(query.name, { ...named, ...bindings }, values);
+        const { assignment: made, runs } = await workflows.assign(query.name, { ...named, ...bindings }, values, {
+          newer: body?.newer,
+          schedule: body?.schedule,
+          project: body?.project,
+        });
         return { assignment: made.id, runs: runs.map((run) => run.id) };
       },
     }),

@@ -1,5 +1,7 @@
+import type { Selectable } from "kysely";
 import { fromJson, toJson } from "../state/columns.ts";
 import type { Db } from "../state/db.ts";
+import type { Schema } from "../state/schema.ts";
 
 /** Something that happened, written in the transaction in which it happened. `seq` orders all events. */
 export type StoredEvent = {
@@ -14,7 +16,19 @@ export interface EventRepository {
   append(event: Omit<StoredEvent, "seq">): Promise<void>;
   /** Of a subject, after `seq`, in order. */
   after(subject: string, seq: number): Promise<StoredEvent[]>;
+  /** Of every subject, after `seq`, in order. */
+  page(seq: number, limit: number): Promise<StoredEvent[]>;
+  /** The number of the newest one; 0 when there is none. */
+  last(): Promise<number>;
+  removeOf(subject: string): Promise<void>;
 }
+
+// PostgreSQL gives large numbers as text
+const fromRow = (row: Selectable<Schema["event"]>): StoredEvent => ({
+  ...row,
+  seq: Number(row.seq),
+  data: fromJson(row.data),
+});
 
 export const eventRepository = (db: Db): EventRepository => ({
   async append({ subject, type, data, time }) {
@@ -31,6 +45,20 @@ export const eventRepository = (db: Db): EventRepository => ({
       .where("seq", ">", seq)
       .orderBy("seq")
       .execute();
-    return rows.map((row) => ({ ...row, data: fromJson(row.data) }));
+    return rows.map(fromRow);
+  },
+  async page(seq, limit) {
+    const rows = await db.selectFrom("event").selectAll().where("seq", ">", seq).orderBy("seq").limit(limit).execute();
+    return rows.map(fromRow);
+  },
+  async last() {
+    const row = await db
+      .selectFrom("event")
+      .select((of) => of.fn.max("seq").as("last"))
+      .executeTakeFirst();
+    return Number(row?.last ?? 0);
+  },
+  async removeOf(subject) {
+    await db.deleteFrom("event").where("subject", "=", subject).execute();
   },
 });

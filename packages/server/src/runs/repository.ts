@@ -36,8 +36,8 @@ export interface RunRepository extends StepRepository {
   list(filter: RunFilter): Promise<StoredRun[]>;
   /** Runs that have not ended, oldest first; with `owner`, those that it drives. */
   active(filter?: { owner?: string | null; queueKey?: string }): Promise<StoredRun[]>;
-  /** Oldest first: ended runs of a workflow, or of all, before an instant. */
-  endedBefore(instant: string, limit: number): Promise<StoredRun[]>;
+  /** Oldest first: runs that ended before an instant, and from which no application came; ids behind `after`. */
+  endedBefore(instant: string, limit: number, after?: string): Promise<StoredRun[]>;
   update(id: string, change: RunChange): Promise<void>;
   /**
    * The run, held until the transaction ends, when this owner drives it. Two replicas never both get it.
@@ -108,12 +108,20 @@ export const runRepository = (db: Db): RunRepository => ({
     if (filter.queueKey !== undefined) query = query.where("queue_key", "=", filter.queueKey);
     return (await query.orderBy("id").execute()).map(runFromRow);
   },
-  async endedBefore(instant, limit) {
+  async endedBefore(instant, limit, after = "") {
     const rows = await db
       .selectFrom("run")
       .selectAll()
       .where("ended", "is not", null)
       .where("ended", "<", instant)
+      .where("id", ">", after)
+      .where("id", "not in", (of) =>
+        of
+          .selectFrom("application_revision")
+          .select("run_id")
+          .where("run_id", "is not", null)
+          .$castTo<{ run_id: string }>(),
+      )
       .orderBy("id")
       .limit(limit)
       .execute();

@@ -400,6 +400,34 @@ export function repositoryConformance(name: string, open: () => Promise<Store>):
         ["one", "two", "three"],
       );
       assert.deepEqual(await events.after("run:r", all[1]?.seq ?? 0), [all[2]]);
+      const last = await events.last();
+      assert.equal((await events.page(0, 100)).at(-1)?.seq, last);
+      assert.deepEqual(await events.page(last, 100), []);
+      assert.equal((await events.page(0, 1)).length, 1);
+      await events.removeOf("run:r");
+      assert.deepEqual(await events.after("run:r", 0), []);
+    });
+
+    isolated("webhooks: unique names, where they are, gone", async ({ webhooks }) => {
+      const webhook = {
+        name: "w",
+        url: "http://127.0.0.1:1/",
+        types: ["run.ended"],
+        project: "",
+        workflow: "",
+        secret: "",
+        cursor: 3,
+        failures: 0,
+        nextTry: null,
+        lastError: null,
+        created: now,
+      };
+      assert.ok(await webhooks.add(webhook));
+      assert.equal(await webhooks.add(webhook), false);
+      await webhooks.update("w", { cursor: 5, failures: 2, nextTry: now, lastError: "no" });
+      assert.deepEqual(await webhooks.list(), [{ ...webhook, cursor: 5, failures: 2, nextTry: now, lastError: "no" }]);
+      assert.ok(await webhooks.remove("w"));
+      assert.equal(await webhooks.remove("w"), false);
     });
 
     isolated(

@@ -18,6 +18,7 @@ import {
   type KubernetesObjectRepository,
   kubernetesObjectRepository,
 } from "../serving/repository.ts";
+import { type WebhookRepository, webhookRepository } from "../webhooks/repository.ts";
 import { type AssignmentRepository, assignmentRepository } from "../workflows/assignment-repository.ts";
 import { type WorkflowRepository, workflowRepository } from "../workflows/repository.ts";
 import type { Db } from "./db.ts";
@@ -34,6 +35,7 @@ export type Repositories = {
   readonly runs: RunRepository;
   readonly events: EventRepository;
   readonly cache: CacheRepository;
+  readonly webhooks: WebhookRepository;
   readonly extensions: ExtensionRepository;
   readonly bundles: BundleRepository;
   readonly applications: ApplicationRepository;
@@ -66,6 +68,7 @@ const repositories = (db: Db): Repositories => ({
   runs: runRepository(db),
   events: eventRepository(db),
   cache: cacheRepository(db),
+  webhooks: webhookRepository(db),
   extensions: extensionRepository(db),
   bundles: bundleRepository(db),
   applications: applicationRepository(db),
