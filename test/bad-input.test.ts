@@ -252,7 +252,7 @@ describe("bad input", { timeout: 120_000 }, () => {
       assert.match(full.err, /the disk is full|No space left/);
       // a step ends while hardly anything can be written: the server lives, and the run comes to an end that says why
       fuseml.directory(".", { go: "" });
-      await until("step a is over", () => existsSync(join(data, "segments", `${id}.a`, "a", "exit")));
+      await until("step a is over", () => existsSync(join(data, "segments", `${id}.1`, "a", "exit")));
       assert.equal((await fetch(`${url}/runs/${id}`)).status, 200);
       await fuseml.run("rm", [filler]);
       const { code: result } = await fuseml.cli("--url", url, "run", "wait", id);

@@ -2,7 +2,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isAlive, type ProcessIdentity } from "../../platform/processes/identity.ts";
-import { endWorkerGroup, type ShellWorkers, type WorkerJob } from "../../platform/processes/shell-worker.ts";
+import {
+  endWorkerGroup,
+  type ShellWorker,
+  type ShellWorkers,
+  type WorkerJob,
+} from "../../platform/processes/shell-worker.ts";
 import { exitStatus, files, isBegun, readClaim } from "./step-directory.ts";
 
 /** How a process ended. `gone`: it is dead and left no status. */
@@ -17,16 +22,14 @@ const pause = (ms: number): Promise<void> => sleep(ms, undefined, { ref: false }
 /** A step's command, under way in a worker of this server or of a former one. */
 export class StepProcess {
   private readonly directory: string;
-  private readonly identity: ProcessIdentity | "torn" | undefined;
-  private readonly closed: Promise<void> | undefined;
+  private identity: ProcessIdentity | "torn" | undefined;
+  private closed: Promise<void> | undefined;
   private isOver = false;
+  private stopped = false;
 
-  private constructor(directory: string, identity: ProcessIdentity | "torn" | undefined, closed?: Promise<void>) {
+  private constructor(directory: string, identity: ProcessIdentity | "torn" | undefined) {
     this.directory = directory;
     this.identity = identity;
-    this.closed = closed?.then(() => {
-      this.isOver = true;
-    });
   }
 
   /**
@@ -50,13 +53,30 @@ export class StepProcess {
       claim: join(directory, files.claim),
       exit: join(directory, files.exit),
     };
-    const closed = worker.run(job).then(async () => {
-      workers.giveBack(worker);
-      const claim = readClaim(directory);
-      // a shell of a server that was killed at the same step was faster
-      if (claim && claim !== "torn" && claim.pid !== worker.identity.pid) await StepProcess.adopt(directory)?.ended();
+    const step = new StepProcess(directory, worker.identity);
+    step.closed = step.runIn(worker, job, workers).then(() => {
+      step.isOver = true;
     });
-    return new StepProcess(directory, worker.identity, closed);
+    return step;
+  }
+
+  private async runIn(worker: ShellWorker, job: WorkerJob, workers: ShellWorkers): Promise<void> {
+    await worker.run(job);
+    // a worker whose group is being ended dies at any moment
+    if (this.stopped) worker.dismiss();
+    else workers.giveBack(worker);
+    const claim = readClaim(this.directory);
+    if (claim === undefined && !this.stopped) {
+      // the worker was dead before it read the job: nothing was started
+      const next = await workers.borrow();
+      this.identity = next.identity;
+      if (!this.stopped) return this.runIn(next, job, workers);
+      next.dismiss();
+    }
+    // a shell of a server that was killed at the same step was faster
+    if (claim && claim !== "torn" && claim.pid !== worker.identity.pid) {
+      await StepProcess.adopt(this.directory)?.ended();
+    }
   }
 
   /** What a former server began in this directory, or nothing when it began nothing. */
@@ -89,6 +109,7 @@ export class StepProcess {
 
   /** Ends the command and its children. */
   async stop(graceMs: number): Promise<void> {
+    this.stopped = true;
     const { identity } = this;
     if (identity === undefined || identity === "torn") return;
     const over = () => this.isOver || existsSync(join(this.directory, files.exit));
