@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync } from "node:fs";
+import { hostname } from "node:os";
 import { fileURLToPath } from "node:url";
 import { failure } from "@fuseml/core/errors";
 import { EnvironmentStore } from "@fuseml/environments/store";
@@ -8,6 +9,7 @@ import { HostAgent, hostEnvironment } from "./agents/host/agent.ts";
 import { HostRecipes } from "./agents/host/recipes.ts";
 import { Slots } from "./agents/slots.ts";
 import { apiRoutes } from "./api/index.ts";
+import { forwardToOwner } from "./api/owner-forwarding.ts";
 import { ApplicationService } from "./applications/service.ts";
 import { ArtifactService } from "./artifacts/service.ts";
 import { CodesetService } from "./codesets/service.ts";
@@ -30,6 +32,7 @@ import { RunnableService } from "./runnables/service.ts";
 import { Engine } from "./runs/engine.ts";
 import { Interventions } from "./runs/interventions.ts";
 import { Launcher } from "./runs/launcher.ts";
+import { Replicas } from "./runs/replicas.ts";
 import { Retention } from "./runs/retention.ts";
 import { Reuse } from "./runs/reuse.ts";
 import { RunLogs } from "./runs/run-logs.ts";
@@ -39,7 +42,7 @@ import { gatewayRoutes } from "./serving/gateway.ts";
 import { InferenceServices } from "./serving/inference-services.ts";
 import { kserveRoutes } from "./serving/kserve-api.ts";
 import { ModelServers } from "./serving/model-server.ts";
-import { sqliteStore } from "./state/store.ts";
+import { postgresStore, type Store, sqliteStore } from "./state/store.ts";
 import { GitCodeStore } from "./stores/git/git-code-store.ts";
 import { gitHttp } from "./stores/git/smart-http.ts";
 import { OutputWitness } from "./stores/output-witness.ts";
@@ -67,7 +70,7 @@ export async function compose(configuration: Configuration, url: string, clock: 
   const sealing = cipher(key);
   const newId = ids(clock);
   const hub = new Hub();
-  const store = await sqliteStore(at.database);
+  const store = await openStore(configuration, at.database, log);
   const baseEnv = hostEnvironment(process.env);
   const replica = newId("rep");
   const timers = systemTimers(clock);
@@ -165,6 +168,19 @@ export async function compose(configuration: Configuration, url: string, clock: 
   const runs = new RunService({ store, engine, launcher, codesets, agents, extensions, reuse, hub, clock });
   const interventions = new Interventions({ store, engine, clock });
   const retention = new Retention({ store, agents, clock, timers, log, keepDays: configuration.keepDays });
+  // one data directory with SQLite has one server: nobody else is to be heard of
+  const replicas = configuration.databaseUrl
+    ? new Replicas({
+        store,
+        engine,
+        hub,
+        clock,
+        timers,
+        log,
+        self: { id: replica, url, host: hostname() },
+        leaseMs: configuration.leaseMs,
+      })
+    : undefined;
   const webhooks = new Webhooks({
     store,
     cipher: sealing,
@@ -173,7 +189,7 @@ export async function compose(configuration: Configuration, url: string, clock: 
     timers,
     log,
     publicUrl: url,
-    delivers: () => true,
+    delivers: () => replicas?.leads ?? true,
     fetch,
   });
   const runLogs = new RunLogs({ store, agents, hub });
@@ -227,6 +243,7 @@ export async function compose(configuration: Configuration, url: string, clock: 
     ...kserveRoutes({ services: serving, publicUrl: url }),
     ...gatewayRoutes({ services: serving }),
   };
+  if (replicas) forwardToOwner(app, runs, replica, (id) => replicas.urlOf(id));
   addRoutes(app, routes, authenticate);
   await gitHttp(app, {
     root: at.repositories,
@@ -249,8 +266,8 @@ export async function compose(configuration: Configuration, url: string, clock: 
       installer
         .startInstalled()
         .then(async () => {
-          // nobody else has this data directory: what a former server drove is ours
-          await store.read.runs.takeAll(replica);
+          if (replicas) await replicas.start();
+          else await store.read.runs.takeAll(replica);
           await engine.start();
           scheduler.refresh();
           webhooks.start();
@@ -265,12 +282,19 @@ export async function compose(configuration: Configuration, url: string, clock: 
       retention.stop();
       await Promise.all([scheduler.stop(), webhooks.stop()]);
       await engine.stop();
+      await replicas?.stop();
       await app.close();
-      await supervisor.stopAll();
+      // what serves goes on serving for the others
+      if ((replicas?.others ?? 0) === 0) await supervisor.stopAll();
       await serving.idle();
       await store.close();
     },
   };
+}
+
+function openStore({ databaseUrl }: Configuration, file: string, log: Log): Promise<Store> {
+  if (databaseUrl === undefined) return sqliteStore(file);
+  return postgresStore(databaseUrl, (error) => log.warn({ err: error }, "a connection to the database broke"));
 }
 
 /** A server that asks for tokens has one of its own from the first start on, in a file that only its owner can read. */

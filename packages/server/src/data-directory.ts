@@ -25,19 +25,30 @@ export const layout = (root: string) => ({
 });
 
 /**
- * Takes the data directory for this process. One server at a time: two would run the same steps.
+ * Takes the data directory for this process. One server at a time, unless they share a database that keeps them apart.
  * @throws `server.data-directory-in-use`
  */
-export function claimDataDirectory(root: string): { announce(url: string): void; release(): void } {
+export function claimDataDirectory(
+  root: string,
+  shared = false,
+): {
+  announce(url: string): void;
+  release(): void;
+} {
   const { record } = layout(root);
   mkdirSync(root, { recursive: true, mode: 0o700 });
-  if (existsSync(record)) {
+  if (!shared && existsSync(record)) {
     const other = JSON.parse(readFileSync(record, "utf8")) as ServerRecord;
     if (other.pid !== process.pid && isAlive(other))
       throw failure("server.data-directory-in-use", { directory: root, pid: other.pid });
   }
   const self = identify(process.pid);
   const write = (url: string) => writeAtomically(record, JSON.stringify({ ...self, url }), 0o600);
+  const release = () => {
+    // of several servers the last one that was started stands here
+    const present = existsSync(record) ? (JSON.parse(readFileSync(record, "utf8")) as ServerRecord) : undefined;
+    if (present?.pid === process.pid) rmSync(record, { force: true });
+  };
   write("");
-  return { announce: write, release: () => rmSync(record, { force: true }) };
+  return { announce: write, release };
 }

@@ -10,7 +10,7 @@ import { freePort } from "./platform/processes/ports.ts";
 async function main(): Promise<void> {
   const configuration = readConfiguration(process.env);
   const log = createLog(configuration.logLevel);
-  const claim = claimDataDirectory(configuration.dataDir);
+  const claim = claimDataDirectory(configuration.dataDir, configuration.databaseUrl !== undefined);
   const port = configuration.port === 0 ? await freePort() : configuration.port;
   const url = configuration.publicUrl ?? `http://${configuration.host}:${port}`;
   const server = await compose(configuration, url, systemClock, log);

@@ -97,13 +97,26 @@ export class Engine {
     void this.turns.take(runId, () => this.work(runId).catch((error: unknown) => this.stumble(runId, error)));
   }
 
-  /** Does something to a run while nothing else happens to it; then it goes on. @throws what the work throws */
+  /** Does something to a run while nothing else happens to it; then it goes on. @throws what the work throws, `run.elsewhere` */
   async exclusively<T>(runId: string, work: () => Promise<T>): Promise<T> {
     try {
-      return await this.turns.take(runId, work);
+      return await this.turns.take(runId, async () => {
+        await this.makeOurs(runId);
+        return work();
+      });
     } finally {
       this.advance(runId);
     }
+  }
+
+  /** A run that has ended, or that nobody drives, is anybody's. @throws `run.not-found`, `run.elsewhere` */
+  private async makeOurs(runId: string): Promise<void> {
+    const { runs } = this.parts.store.read;
+    const run = await runs.get(runId);
+    if (!run) throw failure("run.not-found", { name: runId });
+    if (run.owner === this.replica) return;
+    const free = run.owner === null || isRunEnded(run.status);
+    if (!free || !(await runs.take(runId, run.owner, this.replica))) throw failure("run.elsewhere", { name: runId });
   }
 
   /** A transaction on a run of this replica. @throws when it is another's by now */
@@ -118,6 +131,7 @@ export class Engine {
   /** Ends a run at a person's or a policy's wish; its processes are gone when this returns. @throws `run.ended` */
   async cancel(runId: string, by: string): Promise<void> {
     await this.turns.take(runId, async () => {
+      await this.makeOurs(runId);
       await this.onRun(runId, async (unit, run) => {
         if (isRunEnded(run.status)) throw failure("run.ended", { name: runId, status: run.status });
         // a crash between here and the end does not forget it
@@ -260,6 +274,8 @@ export class Engine {
     } catch (error) {
       // observed again, the agent tells everything once more
       this.observing.delete(segmentId);
+      // another replica goes on with what runs
+      if (error instanceof NotOurs) (await this.agentHolding(segmentId))?.abandon(segmentId);
       await this.turns.take(runId, () => this.stumble(runId, error));
     }
   }
@@ -397,6 +413,10 @@ function isTemporary(error: unknown): boolean {
   const code = String(known?.code ?? "");
   const sqliteBusy = known?.errcode === 5 || known?.errcode === 6 || known?.errcode === 10;
   // PostgreSQL: connection exceptions, resources, operator intervention, serialization
+  if (
+    /^(Connection terminated|timeout exceeded when trying to connect)/.test(String(known && (known as Error).message))
+  )
+    return true;
   return sqliteBusy || /^(08|53|57|40)/.test(code) || /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code);
 }
 

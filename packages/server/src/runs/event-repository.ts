@@ -30,8 +30,10 @@ const fromRow = (row: Selectable<Schema["event"]>): StoredEvent => ({
   data: fromJson(row.data),
 });
 
-export const eventRepository = (db: Db): EventRepository => ({
+/** @param inOrder where transactions overlap: makes those that append wait for each other, so that numbers grow as they are seen */
+export const eventRepository = (db: Db, inOrder?: (db: Db) => Promise<void>): EventRepository => ({
   async append({ subject, type, data, time }) {
+    await inOrder?.(db);
     await db
       .insertInto("event")
       .values({ subject, type, data: toJson(data), time })

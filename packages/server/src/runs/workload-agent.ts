@@ -64,6 +64,8 @@ export interface WorkloadAgent {
     step: string,
     options: { from: number; follow: boolean; signal: AbortSignal },
   ): AsyncIterable<LogChunk>;
+  /** Another server has taken the segment over: it is forgotten here. What is under way goes on; nothing further starts. */
+  abandon(segmentId: string): void;
   /** Removes everything that is kept of a segment that is over: its logs, too. */
   forget(segmentId: string): Promise<void>;
   /**

@@ -119,15 +119,19 @@ export function repositoryConformance(name: string, open: () => Promise<Store>):
     });
 
     test("transactions at once do not see each other half done", async () => {
+      const names = async (repositories: Pick<Store["read"], "projects">) =>
+        (await repositories.projects.list()).map((of) => of.name).filter((of) => of.startsWith("at-once"));
       const add = (n: number) =>
         store.transaction(async (unit) => {
-          const before = (await unit.projects.list()).length;
           await unit.projects.add({ ...project, name: `at-once-${n}` });
-          assert.equal((await unit.projects.list()).length, before + 1);
+          assert.ok((await names(unit)).includes(`at-once-${n}`));
+          await unit.projects.add({ ...project, name: `at-once-too-${n}` });
         });
-      await Promise.all(Array.from({ length: 10 }, (_, n) => add(n)));
+      const look = async () => assert.equal((await names(store.read)).length % 2, 0);
+      await Promise.all(Array.from({ length: 10 }, (_, n) => [add(n), look()]).flat());
+      assert.equal((await names(store.read)).length, 20);
       await store.transaction(async (unit) => {
-        for (let n = 0; n < 10; n += 1) assert.ok(await unit.projects.remove(`at-once-${n}`));
+        for (const name of await names(unit)) assert.ok(await unit.projects.remove(name));
       });
     });
 

@@ -1,4 +1,4 @@
-import type { Kysely } from "kysely";
+import { type Kysely, sql } from "kysely";
 import { type TokenRepository, tokenRepository } from "../access/repository.ts";
 import { type ApplicationRepository, applicationRepository } from "../applications/repository.ts";
 import { type ArtifactRepository, artifactRepository } from "../artifacts/repository.ts";
@@ -7,10 +7,12 @@ import { type BundleRepository, bundleRepository } from "../extensions/bundle-re
 import { type ExtensionRepository, extensionRepository } from "../extensions/repository.ts";
 import { migrate } from "../platform/database/migrate.ts";
 import { openSqlite } from "../platform/database/node-sqlite.ts";
+import { isConflict, openPostgres } from "../platform/database/postgres.ts";
 import { type ProjectRepository, projectRepository } from "../projects/repository.ts";
 import { type RunnableRepository, runnableRepository } from "../runnables/repository.ts";
 import { type CacheRepository, cacheRepository } from "../runs/cache-repository.ts";
 import { type EventRepository, eventRepository } from "../runs/event-repository.ts";
+import { type ReplicaRepository, replicaRepository } from "../runs/replica-repository.ts";
 import { type RunRepository, runRepository } from "../runs/repository.ts";
 import {
   type InferenceServiceRepository,
@@ -22,7 +24,7 @@ import { type WebhookRepository, webhookRepository } from "../webhooks/repositor
 import { type AssignmentRepository, assignmentRepository } from "../workflows/assignment-repository.ts";
 import { type WorkflowRepository, workflowRepository } from "../workflows/repository.ts";
 import type { Db } from "./db.ts";
-import { migrations, sqliteDialect } from "./migrations.ts";
+import { migrations, postgresDialect, sqliteDialect } from "./migrations.ts";
 import type { Schema } from "./schema.ts";
 
 /** All repositories over one connection or one transaction. */
@@ -36,6 +38,7 @@ export type Repositories = {
   readonly events: EventRepository;
   readonly cache: CacheRepository;
   readonly webhooks: WebhookRepository;
+  readonly replicas: ReplicaRepository;
   readonly extensions: ExtensionRepository;
   readonly bundles: BundleRepository;
   readonly applications: ApplicationRepository;
@@ -59,16 +62,17 @@ export interface Store {
   close(): Promise<void>;
 }
 
-const repositories = (db: Db): Repositories => ({
+const repositories = (db: Db, ways: Ways = {}): Repositories => ({
   projects: projectRepository(db),
   codesets: codesetRepository(db),
   artifacts: artifactRepository(db),
   workflows: workflowRepository(db),
   assignments: assignmentRepository(db),
   runs: runRepository(db),
-  events: eventRepository(db),
+  events: eventRepository(db, ways.inOrder),
   cache: cacheRepository(db),
   webhooks: webhookRepository(db),
+  replicas: replicaRepository(db),
   extensions: extensionRepository(db),
   bundles: bundleRepository(db),
   applications: applicationRepository(db),
@@ -85,16 +89,49 @@ export async function sqliteStore(location: string): Promise<Store> {
   return storeOver(db);
 }
 
-export function storeOver(db: Db): Store {
+/** The store on PostgreSQL, for several servers. Brings the schema up to date. @throws `server.schema-too-new` */
+export async function postgresStore(url: string, broken: (error: Error) => void): Promise<Store> {
+  const db = openPostgres<Schema>(url, broken);
+  const lock = `SELECT pg_advisory_xact_lock(${schemaLock})`;
+  await migrate(db as unknown as Kysely<unknown>, migrations(postgresDialect), lock);
+  return storeOver(db, {
+    inOrder: async (of) => {
+      await sql`SELECT pg_advisory_xact_lock(${eventLock})`.execute(of);
+    },
+    isConflict,
+  });
+}
+
+/** Numbers of advisory locks: any, but each its own. */
+const schemaLock = 7_203_001;
+const eventLock = 7_203_002;
+const triesOnConflict = 8;
+
+/** What the databases do differently. */
+type Ways = {
+  readonly inOrder?: (db: Db) => Promise<void>;
+  readonly isConflict?: (error: unknown) => boolean;
+};
+
+export function storeOver(db: Db, ways: Ways = {}): Store {
+  async function once<T>(work: (unit: Unit) => Promise<T>): Promise<T> {
+    const after: (() => void)[] = [];
+    const result = await db
+      .transaction()
+      .execute((transaction) => work({ ...repositories(transaction, ways), afterCommit: (then) => after.push(then) }));
+    for (const then of after) then();
+    return result;
+  }
   return {
-    read: repositories(db),
+    read: repositories(db, ways),
     async transaction(work) {
-      const after: (() => void)[] = [];
-      const result = await db
-        .transaction()
-        .execute((transaction) => work({ ...repositories(transaction), afterCommit: (then) => after.push(then) }));
-      for (const then of after) then();
-      return result;
+      for (let tried = 1; ; tried += 1) {
+        try {
+          return await once(work);
+        } catch (error) {
+          if (tried >= triesOnConflict || !ways.isConflict?.(error)) throw error;
+        }
+      }
     },
     close: () => db.destroy(),
   };

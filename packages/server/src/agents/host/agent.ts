@@ -127,6 +127,11 @@ export class HostAgent implements WorkloadAgent {
     return begunSteps(directory);
   }
 
+  abandon(segmentId: string): void {
+    this.work.get(segmentId)?.driver.abandon();
+    this.work.delete(segmentId);
+  }
+
   async forget(segmentId: string): Promise<void> {
     rmSync(this.directoryOf(segmentId), { recursive: true, force: true });
   }

@@ -71,6 +71,11 @@ export class SegmentDriver {
     return [...this.runs].filter(([, run]) => run.begun).map(([name]) => name);
   }
 
+  /** Starts nothing more, and leaves what is under way to another one. */
+  abandon(): void {
+    this.drained = true;
+  }
+
   private async drive(): Promise<void> {
     // what was begun before a crash goes on first, whatever is to become of the rest
     this.startReady();

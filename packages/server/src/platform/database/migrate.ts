@@ -11,21 +11,36 @@ export type Migration = {
 
 /**
  * Brings a database to the newest schema, each step in a transaction of its own.
+ * @param lock a statement that lets one server at a time do it, where several may
  * @throws `server.schema-too-new` when a newer FuseML wrote it
  */
-export async function migrate(database: Kysely<unknown>, migrations: readonly Migration[]): Promise<void> {
-  await sql`CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)`.execute(database);
-  const found = await sql<{ version: number }>`SELECT version FROM schema_version`.execute(database);
-  const present = found.rows[0]?.version ?? 0;
-  if (present > migrations.length) throw failure("server.schema-too-new", { found: present, known: migrations.length });
+export async function migrate(
+  database: Kysely<unknown>,
+  migrations: readonly Migration[],
+  lock?: string,
+): Promise<void> {
+  const inTurn = (work: (transaction: Kysely<unknown>) => Promise<void>): Promise<void> =>
+    database.transaction().execute(async (transaction) => {
+      if (lock !== undefined) await sql.raw(lock).execute(transaction);
+      await work(transaction);
+    });
+  await inTurn(async (transaction) => {
+    await sql`CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)`.execute(transaction);
+  });
   for (const [index, migration] of migrations.entries()) {
-    const version = index + 1;
-    if (version <= present) continue;
-    await database.transaction().execute(async (transaction) => {
+    await inTurn(async (transaction) => {
+      if ((await versionOf(transaction, migrations.length)) > index) return;
       for (const statement of migration.statements) await sql.raw(statement).execute(transaction);
       await migration.after?.(transaction);
       await sql`DELETE FROM schema_version`.execute(transaction);
-      await sql`INSERT INTO schema_version (version) VALUES (${version})`.execute(transaction);
+      await sql`INSERT INTO schema_version (version) VALUES (${index + 1})`.execute(transaction);
     });
   }
+}
+
+async function versionOf(database: Kysely<unknown>, known: number): Promise<number> {
+  const found = await sql<{ version: number }>`SELECT version FROM schema_version`.execute(database);
+  const version = found.rows[0]?.version ?? 0;
+  if (version > known) throw failure("server.schema-too-new", { found: version, known });
+  return version;
 }

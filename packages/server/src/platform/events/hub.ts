@@ -9,6 +9,11 @@ export class Hub {
     this.emitter.emit(subject);
   }
 
+  /** Something happened elsewhere, nobody knows to what: everyone looks. */
+  notifyAll(): void {
+    for (const subject of this.emitter.eventNames()) this.emitter.emit(subject);
+  }
+
   /** Calls back on every notification until the returned function is called. */
   listen(subject: string, wake: () => void): () => void {
     this.emitter.on(subject, wake);

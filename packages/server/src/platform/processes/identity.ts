@@ -1,12 +1,21 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 
 /** A process that is not mistaken for another one that got its number later. */
 export type ProcessIdentity = {
   readonly pid: number /** What the kernel says of its start; opaque. */;
   readonly startedAt: string;
+  /** Of the machine's present run: after a restart, and on another machine, numbers mean other processes. */
+  readonly boot?: string;
 };
+
+const bootFile = "/proc/sys/kernel/random/boot_id";
+let boot: string | undefined;
+function thisBoot(): string {
+  boot ??= existsSync(bootFile) ? readFileSync(bootFile, "utf8").trim() : "";
+  return boot;
+}
 
 /** The identity of a living process, or nothing when there is none (a zombie counts as none). */
 export function identify(pid: number): ProcessIdentity | undefined {
@@ -16,7 +25,7 @@ export function identify(pid: number): ProcessIdentity | undefined {
       // the command may hold spaces and brackets: fields count from behind the last ")"
       const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
       const [state, startTicks] = [fields[0], fields[19]];
-      return state === "Z" || startTicks === undefined ? undefined : { pid, startedAt: startTicks };
+      return state === "Z" || startTicks === undefined ? undefined : { pid, startedAt: startTicks, boot: thisBoot() };
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
       if (code === "ENOENT" || code === "ESRCH") return undefined;
@@ -25,7 +34,7 @@ export function identify(pid: number): ProcessIdentity | undefined {
   }
   try {
     const startedAt = execFileSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" }).trim();
-    return startedAt ? { pid, startedAt } : undefined;
+    return startedAt ? { pid, startedAt, boot: thisBoot() } : undefined;
   } catch {
     // ps answers with status 1 when there is no such process
     return undefined;
@@ -33,6 +42,7 @@ export function identify(pid: number): ProcessIdentity | undefined {
 }
 
 export function isAlive(identity: ProcessIdentity): boolean {
+  if (identity.boot !== undefined && identity.boot !== thisBoot()) return false;
   return identify(identity.pid)?.startedAt === identity.startedAt;
 }
 
