@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { openSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Client } from "@fuseml/client/client";
@@ -37,7 +38,7 @@ export class ServerProcess {
   async start(): Promise<void> {
     const child = spawn(process.execPath, [this.program], {
       env: this.env,
-      stdio: ["ignore", process.env.FUSEML_TEST_VERBOSE ? "inherit" : "ignore", "inherit"],
+      stdio: ["ignore", process.env.FUSEML_TEST_LOG ? openSync(process.env.FUSEML_TEST_LOG, "a") : "ignore", "inherit"],
       detached: true,
     });
     this.child = child;

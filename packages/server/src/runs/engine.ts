@@ -390,7 +390,7 @@ export class Engine {
     const error = asDiskFull(thrown, "the database");
     this.parts.log.error({ err: error, run: runId }, "a run could not be advanced");
     if (this.stopping) return;
-    if (!isTemporary(error)) {
+    if (!(error as { temporary?: boolean }).temporary && !this.parts.store.isPassing(error)) {
       try {
         return await this.endEarly(runId, "failed", asRunError(error));
       } catch (again) {
@@ -404,20 +404,6 @@ export class Engine {
       this.parts.timers.at(this.parts.clock() + tryAgainAfterMs, () => this.advance(runId)),
     );
   }
-}
-
-/** A full disk, a locked database, a database that restarts: it may work later. */
-function isTemporary(error: unknown): boolean {
-  const known = error as { temporary?: boolean; code?: unknown; errcode?: number } | null;
-  if (known?.temporary) return true;
-  const code = String(known?.code ?? "");
-  const sqliteBusy = known?.errcode === 5 || known?.errcode === 6 || known?.errcode === 10;
-  // PostgreSQL: connection exceptions, resources, operator intervention, serialization
-  if (
-    /^(Connection terminated|timeout exceeded when trying to connect)/.test(String(known && (known as Error).message))
-  )
-    return true;
-  return sqliteBusy || /^(08|53|57|40)/.test(code) || /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT)$/.test(code);
 }
 
 export function asRunError(error: unknown): RunError {

@@ -6,8 +6,8 @@ import { type CodesetRepository, codesetRepository } from "../codesets/repositor
 import { type BundleRepository, bundleRepository } from "../extensions/bundle-repository.ts";
 import { type ExtensionRepository, extensionRepository } from "../extensions/repository.ts";
 import { migrate } from "../platform/database/migrate.ts";
-import { openSqlite } from "../platform/database/node-sqlite.ts";
-import { isConflict, openPostgres } from "../platform/database/postgres.ts";
+import { isPassing as isSqlitePassing, openSqlite } from "../platform/database/node-sqlite.ts";
+import { isConflict, isPassing as isPostgresPassing, openPostgres } from "../platform/database/postgres.ts";
 import { type ProjectRepository, projectRepository } from "../projects/repository.ts";
 import { type RunnableRepository, runnableRepository } from "../runnables/repository.ts";
 import { type CacheRepository, cacheRepository } from "../runs/cache-repository.ts";
@@ -59,6 +59,8 @@ export interface Store {
   readonly read: Repositories;
   /** All or nothing. Inside, use only the unit's repositories: the store itself waits for the transaction to end. */
   transaction<T>(work: (unit: Unit) => Promise<T>): Promise<T>;
+  /** Whether an error is the database's, and the same may work later. */
+  isPassing(error: unknown): boolean;
   close(): Promise<void>;
 }
 
@@ -86,7 +88,7 @@ const repositories = (db: Db, ways: Ways = {}): Repositories => ({
 export async function sqliteStore(location: string): Promise<Store> {
   const db = openSqlite<Schema>(location);
   await migrate(db as unknown as Kysely<unknown>, migrations(sqliteDialect));
-  return storeOver(db);
+  return storeOver(db, { isPassing: isSqlitePassing });
 }
 
 /** The store on PostgreSQL, for several servers. Brings the schema up to date. @throws `server.schema-too-new` */
@@ -99,6 +101,7 @@ export async function postgresStore(url: string, broken: (error: Error) => void)
       await sql`SELECT pg_advisory_xact_lock(${eventLock})`.execute(of);
     },
     isConflict,
+    isPassing: isPostgresPassing,
   });
 }
 
@@ -109,6 +112,7 @@ const triesOnConflict = 8;
 
 /** What the databases do differently. */
 type Ways = {
+  readonly isPassing?: (error: unknown) => boolean;
   readonly inOrder?: (db: Db) => Promise<void>;
   readonly isConflict?: (error: unknown) => boolean;
 };
@@ -133,6 +137,7 @@ export function storeOver(db: Db, ways: Ways = {}): Store {
         }
       }
     },
+    isPassing: (error) => ways.isPassing?.(error) ?? false,
     close: () => db.destroy(),
   };
 }

@@ -46,3 +46,7 @@ function adaptStatement(database: DatabaseSync, sql: string): SqliteStatement {
     iterate: (parameters) => statement.iterate(...values(parameters)) as IterableIterator<unknown>,
   };
 }
+
+/** Busy, locked, a fault of the disk: the same may work later. */
+export const isPassing = (error: unknown): boolean =>
+  [5, 6, 10].includes(Number((error as { errcode?: unknown } | null)?.errcode) % 256);

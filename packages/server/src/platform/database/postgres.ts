@@ -8,11 +8,23 @@ const connectWithinMs = 5000;
 /** Kysely on PostgreSQL. A connection that breaks is replaced by another one: what it was doing fails, and may be tried again. */
 export function openPostgres<Schema>(url: string, broken: (error: Error) => void): Kysely<Schema> {
   const pool = new pg.Pool({ connectionString: url, max: connections, connectionTimeoutMillis: connectWithinMs });
-  // an idle connection that the database closed
+  // a connection that the database closed: an idle one is told by the pool, one in use by itself
   pool.on("error", broken);
+  pool.on("connect", (client) => client.on("error", broken));
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
 }
 
 /** Two transactions wait for each other, or one cannot be put in an order with others: the same once more will do. */
 export const isConflict = (error: unknown): boolean =>
   ["40001", "40P01"].includes(String((error as { code?: unknown } | null)?.code));
+
+const lost =
+  /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|Client was closed)/;
+
+/** The database cannot be reached, ends, starts or has no room: the same may work later. */
+export function isPassing(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  // SQLSTATE: connection exceptions, resources, operator intervention, transactions in each other's way
+  if (/^(08|53|57|40)\w{3}$/.test(String(code))) return true;
+  return /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOENT)$/.test(String(code)) || lost.test(String(message));
+}
