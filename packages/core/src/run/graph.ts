@@ -12,6 +12,8 @@ export type StepNode = {
   readonly uses: readonly OutputReference[];
   /** Steps whose outputs must be known before it can be planned at all: those that its condition or its matrix refer to. */
   readonly plannedOn: readonly string[];
+  /** Whether the combinations of its matrix depend on outputs. */
+  readonly hasOpenMatrix: boolean;
 };
 
 /** The steps in the order of their definition. */
@@ -40,10 +42,8 @@ export function stepGraph(definition: WorkflowDefinition): StepGraph {
   for (const step of definition.steps) {
     const uses = textsOf(step).flatMap(outputsInText);
     const condition = step.when === undefined ? undefined : parseCondition(step.when);
-    const plannedOn = new Set([
-      ...(condition?.ok ? stepsOf(condition.references) : []),
-      ...stepsOf(dimensionTexts(step).flatMap(outputsInText)),
-    ]);
+    const matrixOn = stepsOf(dimensionTexts(step).flatMap(outputsInText));
+    const plannedOn = new Set([...(condition?.ok ? stepsOf(condition.references) : []), ...matrixOn]);
     const needs = new Set([...stepsOf(uses), ...plannedOn, ...(step.after ?? [])]);
     if (definition.order !== "dataflow" && before !== undefined) needs.add(before);
     nodes.set(step.name, {
@@ -52,6 +52,7 @@ export function stepGraph(definition: WorkflowDefinition): StepGraph {
       needs: [...needs],
       uses,
       plannedOn: [...plannedOn],
+      hasOpenMatrix: matrixOn.length > 0,
     });
     before = step.name;
   }

@@ -10,6 +10,8 @@ export type Rewrite = {
   readonly rows: readonly StepRow[];
   /** Steps whose rows are all removed, because the combinations of their matrix are to be found anew. */
   readonly recollapse: readonly string[];
+  /** The names of all rows that are not what they were: agents must not go on with these. */
+  readonly touched: readonly string[];
 };
 
 /** A step that has not run yet, or is to run again. Its tries go on counting; its limit counts from here. */
@@ -24,15 +26,15 @@ const afresh = (row: StepRow): StepRow => ({
 function rewrite(graph: StepGraph, rows: readonly StepRow[], again: (row: StepRow) => boolean): Rewrite {
   const chosen = rows.filter(again);
   const steps = new Set(chosen.map((row) => row.step));
-  const recollapse = [...steps].filter((step) => {
-    const node = graph.get(step);
-    const dynamic = Object.values(node?.definition.matrix ?? {})
-      .flat()
-      .some((text) => text.includes("{{"));
-    return dynamic && rows.every((row) => row.step !== step || again(row));
-  });
+  const recollapse = [...steps].filter(
+    (step) => graph.get(step)?.hasOpenMatrix && rows.every((row) => row.step !== step || again(row)),
+  );
   const kept = chosen.filter((row) => !recollapse.includes(row.step)).map(afresh);
-  return { rows: [...kept, ...recollapse.flatMap((step) => initialRows(step, null))], recollapse };
+  return {
+    rows: [...kept, ...recollapse.flatMap((step) => initialRows(step, null))],
+    recollapse,
+    touched: chosen.map((row) => row.name),
+  };
 }
 
 /** @throws `run.step-not-found` */

@@ -265,7 +265,7 @@ export class Engine {
       const agent = await this.dispatcher.agentOfSegment(segmentId);
       for await (const events of agent.observe(segmentId)) {
         if (this.stopping) return;
-        await this.turns.take(runId, () => this.apply(runId, events));
+        await this.turns.take(runId, () => this.apply(runId, segmentId, events));
       }
       this.observing.delete(segmentId);
       if (this.stopping) return;
@@ -281,7 +281,7 @@ export class Engine {
   }
 
   /** Records what an agent reported: states, history, and the run's end when it was the last word, in one transaction. */
-  private async apply(runId: string, events: readonly StepEvent[]): Promise<void> {
+  private async apply(runId: string, segmentId: string, events: readonly StepEvent[]): Promise<void> {
     let plan: RunPlan | undefined;
     const changes = new Map<string, StepChange>();
     const all: StepChange[] = [];
@@ -292,7 +292,8 @@ export class Engine {
       plan = await this.definitions.of(unit, present);
       for (const event of events) {
         const step = changes.get(event.step)?.step ?? (await unit.runs.step(runId, event.step));
-        const change = step && afterEvent(plan.graph, step, event);
+        // a segment that the step was taken away from has nothing to say about it
+        const change = step?.segmentId === segmentId ? afterEvent(plan.graph, step, event) : undefined;
         if (!change) continue;
         changes.set(event.step, change);
         all.push(change);

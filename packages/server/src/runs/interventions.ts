@@ -50,11 +50,14 @@ export class Interventions {
         const { graph, definition } = await this.parts.engine.definitions.of(unit, run);
         const again = retry(graph, steps, name);
         // a run that has ended goes on: what else it left undone is done, too
-        const rest = isRunEnded(run.status) ? resume(graph, steps, undefined) : { rows: [], recollapse: [] };
+        const rest = isRunEnded(run.status)
+          ? resume(graph, steps, undefined)
+          : { rows: [], recollapse: [], touched: [] };
         const names = new Set(again.rows.map((row) => row.name));
         const rewrite: Rewrite = {
           rows: [...again.rows, ...rest.rows.filter((row) => !names.has(row.name))],
           recollapse: [...new Set([...again.recollapse, ...rest.recollapse])],
+          touched: [...new Set([...again.touched, ...rest.touched])],
         };
         await this.rewrite(unit, run, definition, steps, rewrite);
         if (isRunEnded(run.status)) await this.reopen(unit, run, definition);
@@ -62,7 +65,7 @@ export class Interventions {
       },
       async (run, steps) => {
         const { graph } = await this.parts.engine.definitions.of(this.parts.store.read, run);
-        return retry(graph, steps, name).rows.map((row) => row.name);
+        return retry(graph, steps, name).touched;
       },
     );
   }
