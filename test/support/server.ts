@@ -34,6 +34,10 @@ export class ServerProcess {
     return this.child?.pid ?? 0;
   }
 
+  get isUp(): boolean {
+    return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null;
+  }
+
   /** Starts it; resolves when it answers. */
   async start(): Promise<void> {
     const child = spawn(process.execPath, [this.program], {
@@ -60,7 +64,7 @@ export class ServerProcess {
   /** As a power cut does. Resolves when it is gone. */
   async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const { child } = this;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (!child || !this.isUp) return;
     const gone = once(child, "exit");
     child.kill(signal);
     await gone;

@@ -62,15 +62,25 @@ export type Server = {
 const inRepository = (path: string): string => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 const stepProgram = (name: string): string => inRepository(`packages/steps/src/${name}/main.ts`);
 
-/** Wires adapters, services and HTTP: what the server is made of. `url` is how steps and people reach it. */
-export async function compose(configuration: Configuration, url: string, clock: Clock, log: Log): Promise<Server> {
+/**
+ * Wires adapters, services and HTTP: what the server is made of.
+ * @param url how steps and people reach it
+ * @param open how the database is opened: a parameter, so that tests can stand in between
+ */
+export async function compose(
+  configuration: Configuration,
+  url: string,
+  clock: Clock,
+  log: Log,
+  open: typeof openStore = openStore,
+): Promise<Server> {
   const at = layout(configuration.dataDir);
   mkdirSync(at.root, { recursive: true, mode: 0o700 });
   const key = loadKey(configuration.secretKey, at.key);
   const sealing = cipher(key);
   const newId = ids(clock);
   const hub = new Hub();
-  const store = await openStore(configuration, at.database, log);
+  const store = await open(configuration, at.database, log);
   const baseEnv = hostEnvironment(process.env);
   const replica = newId("rep");
   const timers = systemTimers(clock);
@@ -292,7 +302,8 @@ export async function compose(configuration: Configuration, url: string, clock: 
   };
 }
 
-function openStore({ databaseUrl }: Configuration, file: string, log: Log): Promise<Store> {
+/** The database that the configuration names. */
+export function openStore({ databaseUrl }: Configuration, file: string, log: Log): Promise<Store> {
   if (databaseUrl === undefined) return sqliteStore(file);
   return postgresStore(databaseUrl, (error) => log.warn({ err: error }, "a connection to the database broke"));
 }

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import type { StepEvent } from "@fuseml/core/run/state";
 import type { ProcessIdentity } from "../../platform/processes/identity.ts";
 
 /** What is in the directory of a segment beside its steps, and in the directory of a step. */
@@ -38,6 +39,18 @@ export function readClaim(directory: string): ProcessIdentity | "torn" | undefin
     return JSON.parse(readFileSync(file, "utf8")) as ProcessIdentity;
   } catch (error) {
     if (error instanceof SyntaxError) return "torn";
+    throw error;
+  }
+}
+
+/** How the step of a directory ended, as it was told. A record that a power cut tore is none: it is judged once more. */
+export function readOutcome(directory: string): StepEvent | undefined {
+  const file = join(directory, files.outcome);
+  if (!existsSync(file)) return undefined;
+  try {
+    return JSON.parse(readFileSync(file, "utf8")) as StepEvent;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

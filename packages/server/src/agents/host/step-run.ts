@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type FuseError, failure } from "@fuseml/core/errors";
 import { redactor } from "@fuseml/core/redact";
@@ -9,7 +9,7 @@ import { instant } from "../../platform/clock.ts";
 import { asDiskFull, writeAtomically } from "../../platform/files/atomic.ts";
 import type { SegmentContext } from "../../runs/workload-agent.ts";
 import type { HostAgentParts } from "./parts.ts";
-import { begunAt, files } from "./step-directory.ts";
+import { begunAt, files, readOutcome } from "./step-directory.ts";
 import { LogPump } from "./step-log.ts";
 import { type Ended, failed, judge } from "./step-outcome.ts";
 import { StepProcess } from "./step-process.ts";
@@ -47,13 +47,13 @@ export class StepRun {
    * @returns nothing when it was halted, or was not to begin
    */
   async run(
-    known: KnownOutputs,
+    outputs: KnownOutputs,
     emit: (event: StepEvent) => void,
     mayBegin: () => boolean,
   ): Promise<StepEvent | undefined> {
     const { directory } = this;
-    const outcome = join(directory, files.outcome);
-    if (existsSync(outcome)) return JSON.parse(readFileSync(outcome, "utf8")) as StepEvent;
+    const known = readOutcome(directory);
+    if (known) return known;
     if (existsSync(join(directory, files.cancelled))) return undefined;
     const mask = redactor([...(this.context.extensions[this.step.name]?.secrets ?? []), this.context.token]);
     const adopted = StepProcess.adopt(directory);
@@ -65,7 +65,7 @@ export class StepRun {
       this.begun = adopted !== undefined;
       if (!this.process) {
         if (!this.goesOn(mayBegin)) return undefined;
-        const prepared = await prepareStep(this.step, this.runId, directory, known, this.context, this.parts);
+        const prepared = await prepareStep(this.step, this.runId, directory, outputs, this.context, this.parts);
         this.process = await StepProcess.start(directory, this.parts.workers, prepared, () => {
           this.begun = this.goesOn(mayBegin);
           return this.begun;
