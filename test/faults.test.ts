@@ -4,7 +4,6 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, 
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as pause } from "node:timers/promises";
 import { Fuseml, shellWorkflow, until } from "./support/fuseml.ts";
 
 describe("faults", { timeout: 120_000 }, () => {
@@ -36,8 +35,9 @@ describe("faults", { timeout: 120_000 }, () => {
     const other = new DatabaseSync(join(fuseml.dataDir, "fuseml.db"));
     other.exec("BEGIN EXCLUSIVE");
     writeFileSync(join(fuseml.home, "locked.go"), "");
-    // longer than a write waits
-    await pause(6000);
+    // a write waits for some seconds before it gives up
+    const log = () => readFileSync(join(fuseml.dataDir, "server.log"), "utf8");
+    await until("the server has given up once", () => log().includes("a run could not be advanced"), 30_000);
     other.exec("ROLLBACK");
     other.close();
     await ended(id);
