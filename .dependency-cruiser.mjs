@@ -36,7 +36,7 @@ export default {
     forbid(
       "resources-see-ports-not-adapters",
       "a resource never imports an agent, a store or serving: it sees their ports",
-      { path: "^packages/server/src/(projects|codesets|artifacts|workflows|runs|extensions|applications)/" },
+      { path: "^packages/server/src/(projects|codesets|artifacts|workflows|runs|extensions|applications|webhooks)/" },
       { path: "^packages/server/src/(agents|stores|serving|api)/" },
     ),
     forbid(
