@@ -23,17 +23,20 @@ export const withoutPostgres: string | false = programs()
 export class Postgres {
   private readonly directory: string;
   private readonly bin: string;
+  private readonly port: number | undefined;
 
-  private constructor(directory: string, bin: string) {
+  private constructor(directory: string, bin: string, port: number | undefined) {
     this.directory = directory;
     this.bin = bin;
+    this.port = port;
   }
 
-  static start(): Postgres {
+  /** @param port where it listens on the loopback address, too, for those who know no sockets */
+  static start(port?: number): Postgres {
     const bin = programs();
     if (!bin) throw new Error(String(withoutPostgres));
     const directory = mkdtempSync(join(tmpdir(), "fuseml-pg-"));
-    const postgres = new Postgres(directory, bin);
+    const postgres = new Postgres(directory, bin, port);
     // the server does not run as root
     if (userInfo().uid === 0) execFileSync("chown", ["postgres", directory]);
     chmodSync(directory, 0o755);
@@ -48,12 +51,16 @@ export class Postgres {
 
   /** A new, empty database. @returns its URL */
   database(name: string): string {
-    this.as("createdb", "--host", this.directory, "--username", "postgres", name);
+    const at = this.port === undefined ? [] : ["--port", String(this.port)];
+    this.as("createdb", "--host", this.directory, ...at, "--username", "postgres", name);
+    if (this.port !== undefined) return `postgresql://postgres@127.0.0.1:${this.port}/${name}`;
     return `postgres:///${name}?host=${encodeURIComponent(this.directory)}&user=postgres`;
   }
 
   up(): void {
-    const options = `-c listen_addresses='' -c unix_socket_directories='${this.directory}' -c max_connections=200`;
+    const listen =
+      this.port === undefined ? "-c listen_addresses=''" : `-c listen_addresses=127.0.0.1 -c port=${this.port}`;
+    const options = `${listen} -c unix_socket_directories='${this.directory}' -c max_connections=200`;
     this.as("pg_ctl", "--pgdata", this.data, "--log", join(this.directory, "log"), "--wait", "-o", options, "start");
   }
 
