@@ -161,7 +161,7 @@ export const peers: readonly Peer[] = [
     step: "function",
     durable: "states, SQLite",
     steps: 100,
-    install: { pip: ["prefect", "fastapi<0.136"] },
+    install: { pip: ["prefect", "fastapi<0.140"] },
     file: "chain.py",
     program: prefect,
   },

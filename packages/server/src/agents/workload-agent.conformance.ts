@@ -332,6 +332,140 @@ export function workloadAgentConformance(
       },
     );
 
+    check(
+      "steps that do not need each other run side by side; one that fails holds up only those that need it",
+      async ({ agent, shellImage }, _segment) => {
+        const of: Segment = {
+          id: `run_side_${name}_${made}.1`,
+          runId: `run_side_${made}`,
+          agent: name,
+          steps: [
+            shell(shellImage, "slow", "sleep 0.4"),
+            shell(shellImage, "bad", "exit 1"),
+            shell(shellImage, "m.0", "true", { step: "m", needs: ["slow"] }),
+            shell(shellImage, "m.1", "true", { step: "m", needs: ["slow"] }),
+            shell(shellImage, "after-bad", "true", { needs: ["bad"] }),
+            shell(shellImage, "join", "true", { needs: ["m"] }),
+          ],
+        };
+        await agent.submit(of, context());
+        const events = await eventsOf(agent, of);
+        const at = (what: string) => events.findIndex((event) => `${event.type} ${event.step}` === what);
+        assert.ok(at("started bad") < at("succeeded slow"), "side by side");
+        assert.equal(at("started after-bad"), -1);
+        assert.ok(at("succeeded slow") < at("started m.0"));
+        assert.ok(at("started join") > at("succeeded m.0") && at("started join") > at("succeeded m.1"));
+        assert.ok(at("succeeded join") > 0);
+      },
+    );
+
+    check("the try that a step is told to be is the one it tells of", async ({ agent, shellImage }, segment) => {
+      const of = segment(shell(shellImage, "a", "true", { attempt: 3 }));
+      await agent.submit(of, context());
+      assert.deepEqual(
+        (await eventsOf(agent, of)).map((event) => event.attempt),
+        [3, 3],
+      );
+    });
+
+    check(
+      "a step that takes too long is ended with its children, and says so",
+      async ({ agent, shellImage, isAlive }, segment) => {
+        const of = segment(shell(shellImage, "a", "sleep 300 & echo $!; wait", { timeoutMs: 400 }));
+        await agent.submit(of, context());
+        const last = (await eventsOf(agent, of)).at(-1);
+        assert.ok(last?.type === "failed");
+        assert.equal(last.error.code, "step.timeout");
+        assert.equal(isAlive(Number(await logOf(agent, of, "a"))), false);
+      },
+    );
+
+    check(
+      "drained, a segment starts nothing more, and what is under way ends by itself; so it stays after a restart",
+      async ({ agent, shellImage }, segment) => {
+        const of = segment(shell(shellImage, "a", "echo begun; sleep 0.5; echo over"), shell(shellImage, "b", "true"));
+        await agent.submit(of, context());
+        for await (const chunk of agent.logs(of.id, "a", {
+          from: 0,
+          follow: true,
+          signal: AbortSignal.timeout(20_000),
+        })) {
+          if (chunk.text.includes("begun")) break;
+        }
+        assert.deepEqual(await agent.drain(of.id), ["a"]);
+        assert.deepEqual(
+          (await eventsOf(agent, of)).map((event) => `${event.type} ${event.step}`),
+          ["started a", "succeeded a"],
+        );
+        assert.deepEqual(await agent.drain(of.id), ["a"], "also when it is over");
+        await agent.submit(of, context({ finished: new Map([["a", {}]]) }));
+        assert.deepEqual(await eventsOf(agent, of), []);
+        assert.deepEqual(await agent.drain("run_unknown.1"), []);
+      },
+    );
+
+    check(
+      "one step can be cancelled; nothing is told of it, and others go on",
+      async ({ agent, shellImage, isAlive }, _segment) => {
+        const of: Segment = {
+          id: `run_one_${name}_${made}.1`,
+          runId: `run_one_${made}`,
+          agent: name,
+          steps: [shell(shellImage, "stuck", "echo $$; sleep 300"), shell(shellImage, "other", "sleep 0.5")],
+        };
+        await agent.submit(of, context());
+        let pid = 0;
+        for await (const chunk of agent.logs(of.id, "stuck", {
+          from: 0,
+          follow: true,
+          signal: AbortSignal.timeout(20_000),
+        })) {
+          pid = Number(chunk.text.trim());
+          break;
+        }
+        await agent.cancel(of.id, "stuck");
+        assert.equal(isAlive(pid), false);
+        const events = (await eventsOf(agent, of)).map((event) => `${event.type} ${event.step}`);
+        assert.ok(events.includes("succeeded other"));
+        assert.ok(!events.some((event) => event === "succeeded stuck" || event === "failed stuck"));
+      },
+    );
+
+    check("what a former server began can be cancelled without being taken up", async (under, segment) => {
+      const of = segment(shell(under.shellImage, "a", "echo $$; sleep 300"));
+      await under.submitAndCrash(of, context(), "\n");
+      const pid = Number((await logOf(under.agent, of, "a")).trim());
+      await under.agent.cancel(of.id);
+      assert.equal(under.isAlive(pid), false);
+      await under.agent.submit(of, context());
+      assert.deepEqual(await eventsOf(under.agent, of), []);
+    });
+
+    check(
+      "a forgotten segment leaves nothing behind; its log is gone, and that is said",
+      async ({ agent, shellImage }, segment) => {
+        const of = segment(shell(shellImage, "a", "echo words"));
+        await agent.submit(of, context());
+        await eventsOf(agent, of);
+        await agent.forget(of.id);
+        await assert.rejects(logOf(agent, of, "a"), { code: "log.gone" });
+      },
+    );
+
+    check(
+      "it says what an image means to it, and nothing of an image that it does not know",
+      async ({ agent, shellImage }) => {
+        assert.equal(await agent.imageDigest(shellImage), await agent.imageDigest(shellImage));
+        assert.ok(await agent.imageDigest(shellImage));
+        assert.equal(await agent.imageDigest("example.org/no/such:image"), undefined);
+      },
+    );
+
+    check("a zone where it is not is refused", async ({ agent, shellImage }) => {
+      assert.ok(agent.accepts(shell(shellImage, "a", "true", { zone: agent.zone })).accepted);
+      assert.ok(!agent.accepts(shell(shellImage, "a", "true", { zone: "elsewhere" })).accepted);
+    });
+
     check("an image that it cannot run is refused beforehand, with a reason", async ({ agent }) => {
       const answer = agent.accepts(shell("example.org/no/such:image", "a", ""));
       assert.ok(!answer.accepted);
