@@ -148,3 +148,37 @@ test("the JSON Schema for editors is the one in docs/, made from the same source
   const written = readFileSync(new URL("../../../../docs/workflow.schema.json", import.meta.url), "utf8");
   assert.deepEqual(JSON.parse(written), JSON.parse(JSON.stringify(workflowJsonSchema())), "run: npm run schema");
 });
+
+test("what decides when a step runs is checked, each fault at its place", () => {
+  const faults: readonly [string, string, RegExp][] = [
+    ["  - {name: a, image: x, after: [b]}\n  - {name: b, image: x}\n", "workflow.after-later-step", /order: dataflow/],
+    ["  - {name: a, image: x, after: [c]}\n", "workflow.unknown-step", /no step "c"/],
+    ["  - {name: a, image: x, when: \"inputs.nope == 'x'\"}\n", "workflow.unknown-input", /no input "nope"/],
+    ["  - {name: a, image: x, when: 'a = b'}\n", "workflow.condition-syntax", /not understood/],
+    ["  - {name: a, image: '{{ matrix.lr }}', matrix: {rl: [1]}}\n", "workflow.unknown-dimension", /did you mean "rl"/],
+    ["  - {name: a, image: x, window: {from: '22:00', to: '06:00', timezone: Mars}}\n", "workflow.timezone", /"Mars"/],
+    ["  - {name: a, image: x, env: [{name: 'a-b', value: x}]}\n", "workflow.variable-name", /"a-b"/],
+    ["  - {name: a, image: x, timeout: soon}\n", "workflow.value", /written as 30s/],
+  ];
+  for (const [steps, code, words] of faults) {
+    const found = only(workflow(steps));
+    assert.ok(found.at.startsWith(`${code} `) || code === "workflow.value", `${found.at} for ${steps}`);
+    assert.match(found.words, words);
+  }
+});
+
+test("in the order dataflow a step may refer to a later one, and a circle is told", () => {
+  const steps = (after: string) =>
+    `name: w\norder: dataflow\nsteps:\n  - {name: a, image: x, env: [{name: V, value: "{{ steps.b.outputs.o }}"}]}\n  - {name: b, image: x, outputs: [{name: o}]${after}}\n`;
+  const parsed = parseWorkflow(steps(""));
+  assert.ok(parsed.ok);
+  assert.deepEqual(checkWorkflow(parsed.value.definition), []);
+  assert.match(only(steps(", after: [a]")).words, /wait for each other: a → b → a/);
+});
+
+test("a schedule that cannot be kept is told when the workflow is created", () => {
+  assert.match(
+    only('name: w\nschedule: {cron: "every day"}\nsteps:\n  - {name: a, image: x}\n').words,
+    /schedule "every day" cannot be kept/,
+  );
+});

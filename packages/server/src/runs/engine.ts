@@ -1,6 +1,5 @@
 import { failure } from "@fuseml/core/errors";
 import { hasFailed } from "@fuseml/core/run/picture";
-import { inFlightLimit } from "@fuseml/core/run/plan";
 import { isEnded, isRunEnded, type RunError, type StepEvent } from "@fuseml/core/run/state";
 import type { ExtensionResolver } from "../extensions/service.ts";
 import { type Clock, instant } from "../platform/clock.ts";
@@ -9,14 +8,15 @@ import { asDiskFull } from "../platform/files/atomic.ts";
 import type { Log } from "../platform/log.ts";
 import type { Timers } from "../platform/timers.ts";
 import type { Store, Unit } from "../state/store.ts";
-import { RunDefinitions, type RunPlan } from "./definitions.ts";
+import { RunDefinitions } from "./definitions.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Ending } from "./ending.ts";
 import { Journal } from "./journal.ts";
-import type { StoredRun, StoredStep } from "./records.ts";
+import type { StoredRun } from "./records.ts";
+import { type Loads, Reports } from "./reports.ts";
 import type { Reuse } from "./reuse.ts";
 import { Sheet } from "./sheet.ts";
-import { afterEvent, type StepChange } from "./transitions.ts";
+import { afterEvent } from "./transitions.ts";
 import { Turns } from "./turns.ts";
 import type { WorkloadAgent } from "./workload-agent.ts";
 
@@ -54,15 +54,19 @@ export class Engine {
   private readonly ending: Ending;
   private readonly alarms = new Map<string, () => void>();
   private readonly observing = new Set<string>();
-  /** Step runs of a run that agents hold, and whether others wait to be handed over. */
-  private readonly loads = new Map<string, { inFlight: number; more: boolean }>();
+  private readonly loads: Loads = new Map();
+  private readonly reports: Reports;
   private stopping = false;
 
   constructor(parts: EngineParts) {
     this.parts = parts;
     this.journal = new Journal(parts.clock, parts.hub);
     this.dispatcher = new Dispatcher({ ...parts, journal: this.journal });
-    this.ending = new Ending({ clock: parts.clock, journal: this.journal, definitions: this.definitions });
+    const { clock } = parts;
+    const { journal, definitions, dispatcher, loads } = this;
+    this.ending = new Ending({ clock, journal, definitions });
+    const onRun = this.onRun.bind(this);
+    this.reports = new Reports({ clock, journal, definitions, dispatcher, loads, ending: this.ending, onRun });
   }
 
   get replica(): string {
@@ -280,67 +284,13 @@ export class Engine {
     }
   }
 
-  /** Records what an agent reported: states, history, and the run's end when it was the last word, in one transaction. */
   private async apply(runId: string, segmentId: string, events: readonly StepEvent[]): Promise<void> {
-    let plan: RunPlan | undefined;
-    const changes = new Map<string, StepChange>();
-    const all: StepChange[] = [];
-    let over = false;
-    let stepIsOver = false;
-    const run = await this.onRun(runId, async (unit, present) => {
-      if (isRunEnded(present.status)) return undefined;
-      plan = await this.definitions.of(unit, present);
-      for (const event of events) {
-        const step = changes.get(event.step)?.step ?? (await unit.runs.step(runId, event.step));
-        // a segment that the step was taken away from has nothing to say about it
-        const change = step?.segmentId === segmentId ? afterEvent(plan.graph, step, event) : undefined;
-        if (!change) continue;
-        changes.set(event.step, change);
-        all.push(change);
-      }
-      if (all.length === 0) return undefined;
-      for (const { step } of changes.values()) await unit.runs.updateStep(step);
-      await this.journal.writeChanges(unit, runId, all);
-      const ended = [...changes.values()].some(({ step }) => isEnded(step.state));
-      if (ended && !(await unit.runs.hasOpenSteps(runId))) {
-        over = true;
-        await this.ending.settle(unit, present);
-        unit.afterCommit(() => this.forget(runId));
-      } else if (present.status === "pending") {
-        await unit.runs.update(runId, { status: "running", started: instant(this.parts.clock) });
-      }
-      for (const { step } of changes.values()) {
-        if (!over && step.state.status === "succeeded" && this.loads.get(runId)?.more)
-          stepIsOver ||= step.index === null || !(await unit.runs.hasOpenSteps(runId, step.step));
-      }
-      return present;
-    });
-    if (!run) return;
-    await this.follow(
-      run,
-      [...changes.values()].map(({ step }) => step),
-      over,
-      stepIsOver,
-    );
-  }
-
-  /** What comes after agents' words: results are kept, nothing new starts behind a failure, and what is ready is planned. */
-  private async follow(
-    run: StoredRun,
-    steps: readonly StoredStep[],
-    over: boolean,
-    stepIsOver: boolean,
-  ): Promise<void> {
-    await this.dispatcher.keepResults(run, steps);
-    if (over) return this.wakeQueued(run.id);
-    const load = this.loads.get(run.id);
-    const ended = steps.filter((step) => step.state.status !== "running").length;
-    if (load) load.inFlight -= ended;
-    const failed = steps.some((step) => step.state.status === "failed");
-    const again = steps.some((step) => step.state.status === "waiting");
-    if (failed) await this.dispatcher.drainAll(run.id);
-    const low = load === undefined || (load.more && load.inFlight < inFlightLimit / 2 && ended > 0);
-    if (again || stepIsOver || low) this.advance(run.id);
+    const { over, planAgain } = await this.reports.apply(runId, segmentId, events);
+    if (over) {
+      this.forget(runId);
+      await this.wakeQueued(runId);
+    }
+    if (planAgain) this.advance(runId);
   }
 
   private async endByTimeout(run: StoredRun): Promise<void> {
