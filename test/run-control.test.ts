@@ -207,6 +207,9 @@ describe("runs under control", { timeout: 240_000, concurrency: 4 }, () => {
     assert.equal(await fuseml.ok("run", "next", id), `Step a of ${id} starts\n`);
     await waitsFor(id, "b", "pause");
     assert.deepEqual(lines("stepwise"), ["a"]);
+    const environment = await fuseml.ok("run", "env", id, "b");
+    assert.match(environment, /^# test\/shell:1\n/);
+    assert.match(environment, /SCRIPT=echo b >>/);
     await fuseml.ok("run", "next", id, "--all");
     assert.equal((await ended(id)).status, "Succeeded");
     await create("paused", [
@@ -373,7 +376,7 @@ describe("runs under control", { timeout: 240_000, concurrency: 4 }, () => {
     );
     const { code, out } = await fuseml.cli("workflow", "plan", "planned");
     assert.equal(code, 1);
-    assert.match(out, /1\s+a\s+host\s+test\/shell:1\s+runs/);
+    assert.match(out, /1\s+a\s+host\s+local\s+test\/shell:1\s+runs/);
     assert.match(out, /2\s+b\s+host/);
     assert.match(out, /c ×3/);
     assert.match(out, /waits for approval by lead/);

@@ -60,6 +60,19 @@ export function addRunCommands(program: Command): void {
       printValue(terminal, await client.call("GET /runs/{id}/definition", { params: { id } }), options.format);
     }),
   );
+  withExample(
+    valueOptions(
+      run.command("env <run> <step>").description("print the image and variables that a step sees; secrets are masked"),
+      "text",
+    ),
+    "fuseml run env run_01h9 trainer",
+  ).action(
+    action<{ format: string }>(async ({ client, terminal }, options, [id = "", step = ""]) => {
+      const found = await client.call("GET /runs/{id}/steps/{step}/environment", { params: { id, step } });
+      const lines = Object.entries(found.variables).map(([name, value]) => `${name}=${value}`);
+      printValue(terminal, found, options.format, () => [`# ${found.image}`, ...lines].join("\n"));
+    }),
+  );
   addRunChangeCommands(run);
   withExample(
     valueOptions(

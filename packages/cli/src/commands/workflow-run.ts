@@ -78,6 +78,7 @@ function describePlan(steps: Reply<"POST /workflows/{name}/plan">, at: Terminal)
     step.segment === undefined ? "" : String(step.segment),
     step.stepRuns === undefined ? step.name : `${step.name} ×${step.stepRuns ?? "?"}`,
     step.refused ? "none" : (step.agent ?? ""),
+    step.zone ?? "",
     step.image,
     step.reused ? `reused from ${step.reused}` : step.refused ? "cannot run" : step.segment ? "runs" : "",
   ]);
@@ -94,6 +95,6 @@ function describePlan(steps: Reply<"POST /workflows/{name}/plan">, at: Terminal)
     ];
     return of.length > 0 ? [`step ${step.name}`, ...of.map((note) => `  ${note}`)] : [];
   });
-  const table = renderTable(["Segment", "Step", "Agent", "Image", "Result"], rows, at.width);
+  const table = renderTable(["Segment", "Step", "Agent", "Zone", "Image", "Result"], rows, at.width);
   return notes.length > 0 ? `${table}\n\n${notes.join("\n")}` : table;
 }

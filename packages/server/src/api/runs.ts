@@ -229,7 +229,6 @@ export const runRoutes = ({ runs, runLogs, ...addresses }: { runs: RunService; r
             needs: [...needs],
             notes: [...notes],
             extensions: { ...extensions },
-            ...(spec.zone === undefined ? {} : { zone: spec.zone }),
             ...(reuse ? (reuse.hit ? { reused: reuse.run } : { notReused: reuse.because }) : {}),
             ...(refused ? { refused: refused.message } : {}),
           }),
@@ -256,6 +255,17 @@ export const runRoutes = ({ runs, runLogs, ...addresses }: { runs: RunService; r
       errors: ["run.not-found"],
       handler: async ({ params, query }) =>
         (await runs.steps(params.id, query)).map((step) => ({ ...showStep(step, []), position: step.ordinal })),
+    }),
+    "GET /runs/{id}/steps/{step}/environment": route({
+      tag,
+      summary: "The image and the variables that a step sees, or would see now; secrets are masked",
+      params: z.object({ id: z.string(), step: z.string() }),
+      reply: z.object({ image: z.string(), variables: z.record(z.string(), z.string()) }),
+      errors: ["run.not-found", "run.step-not-found"],
+      handler: async ({ params }) => {
+        const { image, variables } = await runs.environment(params.id, params.step);
+        return { image, variables: { ...variables } };
+      },
     }),
     "GET /runs/{id}/definition": route({
       tag,

@@ -3,12 +3,15 @@ import { exactly, parsePattern } from "@fuseml/core/artifact/pattern";
 import { parseDuration } from "@fuseml/core/duration";
 import { failure } from "@fuseml/core/errors";
 import { suggest } from "@fuseml/core/nearest";
+import { redactor } from "@fuseml/core/redact";
+import { giveOutputs } from "@fuseml/core/run/complete";
 import { type ForeseenStep, foresee } from "@fuseml/core/run/foresee";
 import { stepGraph } from "@fuseml/core/run/graph";
-import { takenOver } from "@fuseml/core/run/intervene";
-import type { PinnedInputs } from "@fuseml/core/run/spec";
-import { isRunEnded } from "@fuseml/core/run/state";
+import { rowsNamed, takenOver } from "@fuseml/core/run/intervene";
+import { type PinnedInputs, specify } from "@fuseml/core/run/spec";
+import { isRunEnded, outputsOf } from "@fuseml/core/run/state";
 import type { WorkflowDefinition } from "@fuseml/core/workflow/definition";
+import { formatTemplate, isExtension, substitute } from "@fuseml/core/workflow/expression";
 import { isArtifactInput } from "@fuseml/core/workflow/input";
 import { encodeTime } from "ulid";
 import type { CodesetService } from "../codesets/service.ts";
@@ -39,7 +42,18 @@ export type RunDetail = {
 export type StartOptions = { readonly stepwise?: boolean; readonly noCache?: boolean };
 
 /** A step that would run, with the extension records that it would get. */
-export type PlannedStep = ForeseenStep & { readonly extensions: StoredStep["extensions"] };
+export type PlannedStep = ForeseenStep & {
+  readonly extensions: StoredStep["extensions"];
+  /** Of its agent. */
+  readonly zone: string | undefined;
+};
+
+/** What a step sees, or would see now. */
+export type StepEnvironment = {
+  readonly image: string;
+  /** Secrets are masked; what is not known yet stands as an expression. */
+  readonly variables: Readonly<Record<string, string>>;
+};
 
 /** Of a run with more steps than these, the others are read page by page. */
 export const stepsShown = 1000;
@@ -105,8 +119,39 @@ export class RunService {
       steps.map(async (step) => ({
         ...step,
         extensions: (await extensions.forStep(step.spec, { project })).choices,
+        zone: this.parts.agents.find((agent) => agent.name === step.agent)?.zone,
       })),
     );
+  }
+
+  /** The image and the variables of a step, secrets masked. @throws `run.not-found`, `run.step-not-found` */
+  async environment(id: string, name: string): Promise<StepEnvironment> {
+    const { store, engine, extensions } = this.parts;
+    const { run, steps } = await this.get(id);
+    const [row] = rowsNamed(steps, name);
+    const { graph } = await engine.definitions.of(store.read, run);
+    const node = row && graph.get(row.step);
+    if (!node) throw failure("run.step-not-found", { step: name, hint: "" });
+    const known = await store.read.runs.endedStates(run.id, [...new Set(node.uses.map(({ step }) => step))]);
+    const spec = giveOutputs(
+      specify(node.definition, run.pins, {
+        name: row.name,
+        attempt: row.attempt,
+        ...(row.combination ? { combination: row.combination } : {}),
+      }),
+      new Map(known.map((of) => [of.name, outputsOf(of.state) ?? {}])),
+    );
+    const resolved = await extensions.forStep(spec, { project: run.project });
+    const mask = redactor(resolved.secrets);
+    const variables: Record<string, string> = Object.assign({}, ...Object.values(resolved.variables));
+    for (const { name: of, value } of spec.variables) {
+      const filled = substitute(value, (reference) =>
+        isExtension(reference) ? resolved.variables[reference.extension]?.[reference.variable] : undefined,
+      );
+      variables[of] = formatTemplate(filled);
+    }
+    const masked = Object.entries(variables).map(([of, value]) => [of, mask(value)] as const);
+    return { image: formatTemplate(spec.image), variables: Object.fromEntries(masked) };
   }
 
   private foreseen(definition: WorkflowDefinition, pins: PinnedInputs): Promise<readonly ForeseenStep[]> {
