@@ -152,6 +152,7 @@ describe("from a fresh server to a served model", { timeout: 9 * minutes }, () =
       JSON.stringify(await fuseml.client.call("GET /extensions", {})),
       ...(await Promise.all(runs.map((run) => fuseml.ok("run", "logs", run.name)))),
       ...(await Promise.all(runs.map((run) => fuseml.ok("run", "explain", run.name, "-o", "json")))),
+      ...(await Promise.all(runs.map((run) => fuseml.ok("run", "env", run.name, "trainer")))),
       ...commandLines(),
       readFileSync(join(fuseml.dataDir, "fuseml.db"), "latin1"),
       readFileSync(join(fuseml.dataDir, "server.log"), "utf8"),
