@@ -236,6 +236,9 @@ describe("runs under control", { timeout: 240_000, concurrency: 4 }, () => {
     assert.equal((await ended(id)).status, "Failed");
     assert.equal((await fuseml.cli("run", "resume", id, "--from", "bb")).code, 3);
     fuseml.directory(".", { mended: "" });
+    // the run keeps the version that it started with
+    const newer = yaml("broken", [{ name: "z", script: log("broken", "z") }]);
+    await fuseml.client.call("PUT /workflows/{name}", { params: { name: "broken" }, body: newer });
     assert.match(await fuseml.ok("run", "resume", id, "--wait"), /Resumed/);
     assert.deepEqual(lines("broken"), ["a", "b", "b", "c"]);
     assert.equal((await fuseml.cli("run", "resume", id)).code, 4);

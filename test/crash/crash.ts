@@ -72,7 +72,7 @@ class CrashRound {
   }
 
   private script(): string {
-    const seconds = (this.random.below(40) / 100).toFixed(2);
+    const seconds = (this.random.below(200) / 100).toFixed(2);
     const note = (what: string) => `echo "$FUSEML_RUN_ID $FUSEML_STEP_NAME ${what}" >> "${this.journal}"`;
     return `${note("start $$")}; sleep ${seconds}; ${note("end")}`;
   }

@@ -1,3 +1,4 @@
+import { setImmediate as breath } from "node:timers/promises";
 import { failure } from "@fuseml/core/errors";
 import { hasFailed } from "@fuseml/core/run/picture";
 import { isEnded, isRunEnded, type RunError, type StepEvent } from "@fuseml/core/run/state";
@@ -37,6 +38,7 @@ export type EngineParts = {
 };
 
 const tryAgainAfterMs = 1000;
+const takenUpAtOnce = 20;
 
 /** The run is another replica's: what was to be written is not. */
 class NotOurs extends Error {}
@@ -79,7 +81,12 @@ export class Engine {
 
   /** Takes up every run of this replica that has not ended. */
   async start(): Promise<void> {
-    for (const run of await this.parts.store.read.runs.active({ owner: this.replica })) this.advance(run.id);
+    const runs = await this.parts.store.read.runs.active({ owner: this.replica });
+    for (const [index, { id }] of runs.entries()) {
+      this.advance(id);
+      // requests are answered in between
+      if (index % takenUpAtOnce === takenUpAtOnce - 1) await breath();
+    }
   }
 
   async stop(): Promise<void> {

@@ -59,11 +59,12 @@ export class HostRecipes {
     const own = this.userRecipes().find((recipe) => matches(recipe.image, image));
     if (!own && this.parts.programs[repository]) return `${repository} of FuseML ${this.parts.version}`;
     if (!own && repository.startsWith(`${hostRegistry}/`)) {
-      return this.parts.environments.find(tag) ? `environment ${tag}` : undefined;
+      const environment = this.parts.environments.find(tag);
+      return environment && `environment ${tag} lock ${digestOf(environment.lock)}`;
     }
     if (!own) return undefined;
     const text = JSON.stringify([image, own.command, own.env]);
-    return `recipe sha256:${createHash("sha256").update(text).digest("hex")}`;
+    return `recipe ${digestOf(text)}`;
   }
 
   private userRecipes(): z.output<typeof recipeFile>["recipes"] {
@@ -79,6 +80,8 @@ export class HostRecipes {
     return this.read.recipes;
   }
 }
+
+const digestOf = (text: string): string => `sha256:${createHash("sha256").update(text).digest("hex")}`;
 
 const matches = (pattern: string, image: string): boolean =>
   new RegExp(
