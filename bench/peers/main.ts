@@ -48,6 +48,8 @@ function measurePeer(peer: Peer, postgresUrl: string): Row {
   writeFileSync(join(directory, peer.file), peer.program);
   const env = {
     HOME: join(directory, "home"),
+    AIRFLOW_HOME: join(directory, "home"),
+    AIRFLOW__CORE__LOAD_EXAMPLES: "False",
     DAGSTER_HOME: join(directory, "home"),
     PREFECT_HOME: join(directory, "home"),
     PREFECT_LOGGING_LEVEL: "ERROR",
@@ -133,10 +135,11 @@ async function measureOurs(): Promise<Row[]> {
 
 const rows = await measureOurs();
 const postgres = withoutPostgres ? undefined : Postgres.start(await freePort());
+const postgresUrl = postgres?.database("peers") ?? "";
 try {
   for (const peer of peers.filter((of) => !values.only || of.name.startsWith(values.only))) {
     try {
-      rows.push(measurePeer(peer, postgres?.database("peers") ?? ""));
+      rows.push(measurePeer(peer, postgresUrl));
     } catch (error) {
       say(`${peer.name} could not be measured: ${(error as Error).message.trim().split("\n").at(-1)}`);
     }

@@ -137,6 +137,33 @@ subprocess.run([sys.executable, "flow.py", "--quiet", "--no-pylint", "run"], che
 print("chain", (time.perf_counter() - since) * 1000)
 `;
 
+/** Airflow runs a DAG by itself with `dag.test()`, each task in this process, its states in SQLite. */
+const airflow = `import os, subprocess, sys, time
+N = int(sys.argv[1])
+home = os.environ["AIRFLOW_HOME"]
+os.makedirs(home + "/dags", exist_ok=True)
+open(home + "/dags/chain.py", "w").write(f"""
+from datetime import datetime
+from airflow.sdk import dag, task
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
+def chain():
+    @task
+    def step(x): return x
+    x = 0
+    for _ in range({N}): x = step(x)
+chain()
+""")
+airflow = os.path.join(os.path.dirname(sys.executable), "airflow")
+quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+subprocess.run([airflow, "db", "migrate"], check=True, **quiet)
+def once():
+    since = time.perf_counter()
+    subprocess.run([airflow, "dags", "test", "chain"], check=True, **quiet)
+    return time.perf_counter() - since
+once()
+print("chain", once() * 1000)
+`;
+
 export const peers: readonly Peer[] = [
   {
     name: "DBOS (PostgreSQL)",
@@ -191,5 +218,14 @@ export const peers: readonly Peer[] = [
     install: { pip: ["metaflow"] },
     file: "chain.py",
     program: metaflow,
+  },
+  {
+    name: "Airflow (dags test)",
+    step: "function",
+    durable: "states, SQLite",
+    steps: 20,
+    install: { pip: ["apache-airflow"] },
+    file: "chain.py",
+    program: airflow,
   },
 ];
