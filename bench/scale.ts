@@ -1,17 +1,21 @@
 /**
  * `npm run bench:scale`: a database with a hundred thousand finished runs and a million steps beside one with a hundred;
- * a start with a thousand active runs; a run of a hundred thousand steps.
+ * a start with a thousand active runs; a run of a hundred thousand steps. One of them: `-- --part history`, `start` or `giant`.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { freePort } from "@fuseml/server/platform/processes/ports";
 import type { StoredRun, StoredStep } from "@fuseml/server/runs/records";
 import { sqliteStore } from "@fuseml/server/state/store";
 import { ServerProcess } from "../test/support/server.ts";
 import { chainOf, median, recipes, say, show, timedRun } from "./measure.ts";
 
-const large = Number(process.argv[2] ?? 100_000);
+const { values } = parseArgs({
+  options: { runs: { type: "string", default: "100000" }, part: { type: "string" } },
+});
+const large = Number(values.runs);
 const stepsOfRun = 10;
 const active = 1000;
 const giant = 100_000;
@@ -173,13 +177,19 @@ async function giantRun(): Promise<void> {
   }
 }
 
-const [few, many] = [await history(100), await history(large)];
-say(`${large} finished runs with ${large * stepsOfRun} steps in the database, beside 100 runs`);
-for (const [name, took] of Object.entries(many)) {
-  const before = few[name] ?? [];
-  say(
-    `  ${name.padEnd(9)} ${show(took)}; with 100: ${show(before)}; ratio ${(median(took) / median(before)).toFixed(2)}`,
-  );
+async function compareHistory(): Promise<void> {
+  const [few, many] = [await history(100), await history(large)];
+  say(`${large} finished runs with ${large * stepsOfRun} steps in the database, beside 100 runs`);
+  for (const [name, took] of Object.entries(many)) {
+    const before = few[name] ?? [];
+    const ratio = (median(took) / median(before)).toFixed(2);
+    say(`  ${name.padEnd(9)} ${show(took)}; with 100: ${show(before)}; ratio ${ratio}`);
+  }
 }
-await startWithActive();
-await giantRun();
+
+const parts: Readonly<Record<string, () => Promise<void>>> = {
+  history: compareHistory,
+  start: startWithActive,
+  giant: giantRun,
+};
+for (const [name, part] of Object.entries(parts)) if (!values.part || values.part === name) await part();
