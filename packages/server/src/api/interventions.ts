@@ -36,6 +36,20 @@ export const interventionRoutes = (parts: {
     if (!definition || diagnostics.length > 0) throw workflowInvalid(diagnostics);
     return definition;
   };
+  const decide = (verdict: "approve" | "reject", summary: string) =>
+    route({
+      tag,
+      summary,
+      params: stepOf,
+      body: z.object({ comment: z.string().default("") }).optional(),
+      reply: changed,
+      errors: ["run.not-found", "run.not-waiting", "run.approver", "run.step-not-found"],
+      handler: async ({ params, body, actor }) => {
+        const run = await idOf(params.id);
+        await interventions.decide(run, params.step, verdict, body?.comment ?? "", personOf(actor));
+        return { run };
+      },
+    });
   return {
     "POST /runs/{id}/resume": route({
       tag,
@@ -161,32 +175,8 @@ export const interventionRoutes = (parts: {
         return { runs: gone.map((run) => run.id) };
       },
     }),
-    "POST /runs/{id}/steps/{step}/approve": route({
-      tag,
-      summary: "Let a step that waits for approval start",
-      params: stepOf,
-      body: z.object({ comment: z.string().default("") }).optional(),
-      reply: changed,
-      errors: ["run.not-found", "run.not-waiting", "run.approver", "run.step-not-found"],
-      handler: async ({ params, body, actor }) => {
-        const run = await idOf(params.id);
-        await interventions.decide(run, params.step, "approve", body?.comment ?? "", personOf(actor));
-        return { run };
-      },
-    }),
-    "POST /runs/{id}/steps/{step}/reject": route({
-      tag,
-      summary: "Refuse a step that waits for approval: it fails",
-      params: stepOf,
-      body: z.object({ comment: z.string().default("") }).optional(),
-      reply: changed,
-      errors: ["run.not-found", "run.not-waiting", "run.approver", "run.step-not-found"],
-      handler: async ({ params, body, actor }) => {
-        const run = await idOf(params.id);
-        await interventions.decide(run, params.step, "reject", body?.comment ?? "", personOf(actor));
-        return { run };
-      },
-    }),
+    "POST /runs/{id}/steps/{step}/approve": decide("approve", "Let a step that waits for approval start"),
+    "POST /runs/{id}/steps/{step}/reject": decide("reject", "Refuse a step that waits for approval: it fails"),
   };
 };
 
