@@ -319,7 +319,11 @@ describe("runs under control", { timeout: 240_000, concurrency: 4 }, () => {
     assert.equal((await ended(id)).status, "Failed");
     await fuseml.ok("run", "fork", id, "--from", "b", "--input", "mode=right", "--wait");
     assert.deepEqual(lines("fork"), ["a", "b wrong 1", "b right 1"]);
-    const [fork] = await fuseml.client.call("GET /workflows/runs", { query: { name: "forked" } });
+    const edited = await fuseml.ok("run", "definition", id);
+    fuseml.directory(".", { "forked.yaml": edited.replace('"$FUSEML_MODE" = right', '"$FUSEML_MODE" = wrong') });
+    await fuseml.ok("run", "fork", id, "--from", "b", "-f", "forked.yaml", "--wait");
+    assert.deepEqual(lines("fork").slice(3), ["b wrong 1"]);
+    const [, fork] = await fuseml.client.call("GET /workflows/runs", { query: { name: "forked" } });
     assert.equal(fork?.cause.type, "forked");
     assert.deepEqual((await step(fork?.name ?? "", "a")).reused, { run: id, step: "a" });
   });
