@@ -1,4 +1,7 @@
-/** The same chain of no-op steps for each peer. Every program prints `chain MS` after a warm-up, and `rate PER_SECOND` where it can. */
+/**
+ * The same chain of no-op steps for each peer. Every program prints `chain MS` after a warm-up; where it can, `process MS` for a chain
+ * whose steps each run a process, and `rate PER_SECOND`.
+ */
 export type Peer = {
   readonly name: string;
   /** What a step is, and what is on the disk when one is over. */
@@ -11,10 +14,15 @@ export type Peer = {
 };
 
 const dbos = `import { DBOS } from "@dbos-inc/dbos-sdk";
+import { spawn } from "node:child_process";
+const noop = () => new Promise((go) => spawn("true", { stdio: "ignore" }).on("exit", () => go(0)));
 const steps = Number(process.argv[2]);
 const chain = DBOS.registerWorkflow(async () => {
   for (let n = 0; n < steps; n += 1) await DBOS.runStep(async () => n, { name: "s" + n });
 }, { name: "chain" });
+const heavy = DBOS.registerWorkflow(async () => {
+  for (let n = 0; n < steps; n += 1) await DBOS.runStep(noop, { name: "s" + n });
+}, { name: "heavy" });
 const one = DBOS.registerWorkflow(async () => { await DBOS.runStep(async () => 1, { name: "s" }); }, { name: "one" });
 DBOS.setConfig({ name: "bench", systemDatabaseUrl: process.env.POSTGRES_URL, logLevel: "error", runAdminServer: false });
 await DBOS.launch();
@@ -22,6 +30,9 @@ await chain();
 const from = performance.now();
 await chain();
 console.log("chain", performance.now() - from);
+const begun = performance.now();
+await heavy();
+console.log("process", performance.now() - begun);
 const count = 500;
 let left = count;
 const since = performance.now();
@@ -35,7 +46,9 @@ const restate = `import * as restate from "@restatedev/restate-sdk";
 import { spawn } from "node:child_process";
 import { mkdtempSync } from "node:fs";
 const steps = Number(process.argv[2]);
+const noop = () => new Promise((go) => spawn("true", { stdio: "ignore" }).on("exit", () => go(0)));
 const service = restate.service({ name: "bench", handlers: {
+  heavy: async (ctx) => { for (let n = 0; n < steps; n += 1) await ctx.run("s" + n, noop); return steps; },
   chain: async (ctx) => { for (let n = 0; n < steps; n += 1) await ctx.run("s" + n, () => n); return steps; },
   one: async (ctx) => { await ctx.run("s", () => 1); return 1; },
 } });
@@ -58,6 +71,9 @@ await again(() => call("chain"));
 const from = performance.now();
 await call("chain");
 console.log("chain", performance.now() - from);
+const begun = performance.now();
+await call("heavy");
+console.log("process", performance.now() - begun);
 const count = 500;
 let left = count;
 const since = performance.now();
