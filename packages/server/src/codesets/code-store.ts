@@ -13,8 +13,8 @@ export interface CodeStore {
   ): Promise<readonly { commit: string; subject: string; author: string; committed: string }[]>;
   /** Paths that differ between two commits. */
   changedPaths(project: string, name: string, from: string, to: string): Promise<readonly string[]>;
-  /** Puts a working copy of a commit into an empty or missing directory. */
   /** The digest of a commit's tree: commits of equal contents share it. Nothing when there is no such commit. */
   treeOf(project: string, name: string, commit: string): Promise<string | undefined>;
+  /** Puts a working copy of a commit into an empty or missing directory. */
   checkout(project: string, name: string, commit: string, directory: string): Promise<void>;
 }

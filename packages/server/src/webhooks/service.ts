@@ -12,12 +12,7 @@ import type { Store } from "../state/store.ts";
 import type { StoredWebhook } from "./repository.ts";
 
 /** What a webhook asks for. Empty fields ask for everything. */
-export type WebhookGiven = {
-  readonly name: string;
-  readonly url: string;
-  readonly types: readonly string[];
-  readonly project: string;
-  readonly workflow: string;
+export type WebhookGiven = Pick<StoredWebhook, "name" | "url" | "types" | "project" | "workflow"> & {
   /** Signs what is sent: header `X-FuseML-Signature-256`, as `sha256=` and the HMAC of the body. */
   readonly secret: string;
 };
