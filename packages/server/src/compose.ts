@@ -5,9 +5,11 @@ import { failure } from "@fuseml/core/errors";
 import { EnvironmentStore } from "@fuseml/environments/store";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { AccessService, basicOf } from "./access/service.ts";
-import { HostAgent, hostEnvironment } from "./agents/host/agent.ts";
+import { HostEngine } from "./agents/host/engine.ts";
+import { hostEnvironment } from "./agents/host/environment.ts";
 import { HostRecipes } from "./agents/host/recipes.ts";
-import { Slots } from "./agents/slots.ts";
+import { SegmentAgent } from "./agents/segments/segment-agent.ts";
+import { Slots } from "./agents/segments/slots.ts";
 import { apiRoutes } from "./api/index.ts";
 import { forwardToOwner } from "./api/owner-forwarding.ts";
 import { ApplicationService } from "./applications/service.ts";
@@ -101,20 +103,24 @@ export async function compose(
     env: { FUSEML_ENVIRONMENTS_DIR: at.environments, FUSEML_TOOLS_DIR: at.tools },
     version,
   });
-  const host = new HostAgent({
-    directory: at.segments,
+  const host = new HostEngine({
     recipes,
     code,
-    clock,
-    log,
     workers: new ShellWorkers(baseEnv),
-    slots: new Slots(configuration.hostParallelism),
     namespace: configuration.namespace,
     zone: configuration.zone,
-    graceMs: 3000,
-    logLimitBytes: configuration.logLimitBytes,
   });
-  const agents = [host];
+  const agents = [
+    new SegmentAgent({
+      engine: host,
+      directory: at.segments,
+      clock,
+      log,
+      slots: new Slots(configuration.hostParallelism),
+      graceMs: 3000,
+      logLimitBytes: configuration.logLimitBytes,
+    }),
+  ];
   const serving = new InferenceServices({
     store,
     servers: new ModelServers({ supervisor, environments, baseEnv }),

@@ -36,13 +36,15 @@ export type SkipReason =
 /** The state of a step run. */
 export type StepState =
   | { readonly status: "waiting"; readonly gate?: Gate }
-  | { readonly status: "running"; readonly attempt: number; readonly since: string }
+  | { readonly status: "running"; readonly attempt: number; readonly since: string; readonly image?: string }
   | {
       readonly status: "succeeded";
       readonly attempt: number;
       readonly since: string;
       readonly ended: string;
       readonly outputs: Outputs;
+      /** The image that ran, by digest, where there was one. */
+      readonly image?: string;
       /** It was not run: this run made the outputs earlier. */
       readonly reused?: { readonly run: string; readonly step: string };
     }
@@ -52,6 +54,7 @@ export type StepState =
       readonly since: string;
       readonly ended: string;
       readonly error: RunError;
+      readonly image?: string;
     }
   | { readonly status: "cancelled"; readonly ended: string }
   | { readonly status: "skipped"; readonly ended: string; readonly reason?: SkipReason; readonly outputs?: Outputs };
@@ -60,7 +63,14 @@ export type StepStatus = StepState["status"];
 
 /** What an agent reports of a step. Delivered at least once, possibly late. `attempt` counts from 1. */
 export type StepEvent =
-  | { readonly type: "started"; readonly step: string; readonly attempt: number; readonly at: string }
+  | {
+      readonly type: "started";
+      readonly step: string;
+      readonly attempt: number;
+      readonly at: string;
+      /** The image that runs, by digest, where there is one. */
+      readonly image?: string;
+    }
   | {
       readonly type: "succeeded";
       readonly step: string;
@@ -106,18 +116,26 @@ export function onStepEvent(state: StepState, event: StepEvent, policy: TryPolic
   if (isEnded(state)) return ignore(`the step has already ${state.status === "succeeded" ? "succeeded" : "ended"}`);
   if (state.status === "running" && event.attempt < state.attempt) return ignore(`attempt ${event.attempt} is over`);
   if (state.status === "waiting" && event.attempt <= policy.tried) return ignore(`attempt ${event.attempt} is over`);
-  const since = state.status === "running" && state.attempt === event.attempt ? state.since : event.at;
+  const present = state.status === "running" && state.attempt === event.attempt ? state : undefined;
+  const { attempt, at } = event;
+  const since = present?.since ?? at;
+  const image = present?.image === undefined ? {} : { image: present.image };
   switch (event.type) {
     case "started":
-      if (state.status === "running" && state.attempt === event.attempt) return ignore("known already");
-      return become({ status: "running", attempt: event.attempt, since: event.at });
+      if (present) return ignore("known already");
+      return become({
+        status: "running",
+        attempt,
+        since: at,
+        ...(event.image === undefined ? {} : { image: event.image }),
+      });
     case "succeeded":
-      return become({ status: "succeeded", attempt: event.attempt, since, ended: event.at, outputs: event.outputs });
+      return become({ status: "succeeded", attempt, since, ended: at, outputs: event.outputs, ...image });
     case "failed": {
-      const { attempt, error, at } = event;
+      const { error } = event;
       const opens = policy.retryAt(attempt, at);
       if (opens !== undefined) return become({ status: "waiting", gate: { type: "retry", opens, attempt, error } });
-      return become({ status: "failed", attempt, since, ended: at, error });
+      return become({ status: "failed", attempt, since, ended: at, error, ...image });
     }
   }
 }

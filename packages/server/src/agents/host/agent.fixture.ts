@@ -8,8 +8,10 @@ import { createLog } from "../../platform/log.ts";
 import { ShellWorkers } from "../../platform/processes/shell-worker.ts";
 import type { SegmentContext } from "../../runs/workload-agent.ts";
 import { GitCodeStore } from "../../stores/git/git-code-store.ts";
-import { Slots } from "../slots.ts";
-import { HostAgent, hostEnvironment } from "./agent.ts";
+import { SegmentAgent } from "../segments/segment-agent.ts";
+import { Slots } from "../segments/slots.ts";
+import { HostEngine } from "./engine.ts";
+import { hostEnvironment } from "./environment.ts";
 import { HostRecipes } from "./recipes.ts";
 
 /** What the parent tells the doomed process. A map does not travel: `finished` is empty there. */
@@ -20,14 +22,13 @@ export type Doom = {
   readonly after: string;
 };
 
-export function makeAgent(root: string, slots = 8): HostAgent {
+export function makeAgent(root: string, slots = 8): SegmentAgent {
   const environments = new EnvironmentStore(join(root, "environments"), join(root, "tools"));
   writeFileSync(
     join(root, "host-recipes.yaml"),
     'recipes: [{image: "test/shell:*", command: [sh, -c, \'eval "$SCRIPT"\']}]\n',
   );
-  return new HostAgent({
-    directory: join(root, "segments"),
+  const engine = new HostEngine({
     recipes: new HostRecipes({
       programs: {},
       runtime: "",
@@ -37,12 +38,16 @@ export function makeAgent(root: string, slots = 8): HostAgent {
       version: "test",
     }),
     code: new GitCodeStore(join(root, "git")),
-    clock: systemClock,
-    log: createLog("silent"),
     workers: new ShellWorkers(hostEnvironment(process.env)),
-    slots: new Slots(slots),
     namespace: "fuseml-workloads",
     zone: "local",
+  });
+  return new SegmentAgent({
+    engine,
+    directory: join(root, "segments"),
+    clock: systemClock,
+    log: createLog("silent"),
+    slots: new Slots(slots),
     graceMs: 500,
     logLimitBytes: 1024 * 1024,
   });

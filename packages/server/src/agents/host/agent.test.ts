@@ -8,7 +8,7 @@ import { identify } from "../../platform/processes/identity.ts";
 import { GitCodeStore } from "../../stores/git/git-code-store.ts";
 import { workloadAgentConformance } from "../workload-agent.conformance.ts";
 import { type Doom, makeAgent } from "./agent.fixture.ts";
-import { hostEnvironment } from "./agent.ts";
+import { hostEnvironment } from "./environment.ts";
 
 workloadAgentConformance("host", async () => {
   const root = mkdtempSync(join(tmpdir(), "fuseml-host-"));

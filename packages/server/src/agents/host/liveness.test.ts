@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { ShellWorkers } from "../../platform/processes/shell-worker.ts";
 import { Random } from "../../runs/simulation/random.ts";
-import { readClaim } from "./step-directory.ts";
+import { readClaim } from "./claim.ts";
 import { StepProcess } from "./step-process.ts";
 
 const trials = 1000;

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isAlive, type ProcessIdentity } from "../../platform/processes/identity.ts";
@@ -8,10 +8,10 @@ import {
   type ShellWorkers,
   type WorkerJob,
 } from "../../platform/processes/shell-worker.ts";
-import { exitStatus, files, isBegun, readClaim } from "./step-directory.ts";
-
-/** How a process ended. `gone`: it is dead and left no status. */
-export type ProcessEnd = { readonly type: "exited"; readonly code: number } | { readonly type: "gone" };
+import { outputLimitBytes } from "../../runs/workload-agent.ts";
+import { files, isBegun } from "../segments/step-directory.ts";
+import type { RunningStep, StepEnd, StepOutput } from "../segments/step-engine.ts";
+import { exitStatus, readClaim } from "./claim.ts";
 
 const pollMs = 100;
 /** So long a claim may be incomplete: it is written at once. */
@@ -20,7 +20,7 @@ const tornMs = 2000;
 const pause = (ms: number): Promise<void> => sleep(ms, undefined, { ref: false });
 
 /** A step's command, under way in a worker of this server or of a former one. */
-export class StepProcess {
+export class StepProcess implements RunningStep {
   private readonly directory: string;
   private identity: ProcessIdentity | "torn" | undefined;
   private closed: Promise<void> | undefined;
@@ -85,7 +85,7 @@ export class StepProcess {
   }
 
   /** Waits for the end. */
-  async ended(): Promise<ProcessEnd> {
+  async ended(): Promise<StepEnd> {
     if (this.closed) {
       await this.closed;
       return this.end();
@@ -102,9 +102,21 @@ export class StepProcess {
     }
   }
 
-  private end(): ProcessEnd {
+  private end(): StepEnd {
     const code = exitStatus(this.directory);
     return code === undefined ? { type: "gone" } : { type: "exited", code };
+  }
+
+  async output(name: string): Promise<StepOutput | undefined> {
+    const file = join(this.directory, files.results, name);
+    if (!existsSync(file)) return undefined;
+    const { size } = statSync(file);
+    return size > outputLimitBytes ? { size } : { size, text: readFileSync(file, "utf8") };
+  }
+
+  /** All that is left of a process is in its directory. */
+  dispose(): Promise<void> {
+    return Promise.resolve();
   }
 
   /** Ends the command and its children. */

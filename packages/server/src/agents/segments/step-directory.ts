@@ -1,7 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { StepEvent } from "@fuseml/core/run/state";
-import type { ProcessIdentity } from "../../platform/processes/identity.ts";
 
 /** What is in the directory of a segment beside its steps, and in the directory of a step. */
 export const files = {
@@ -13,6 +12,8 @@ export const files = {
   outcome: "outcome.json",
   /** Who runs the step. It is there before the step starts. */
   claim: "process.json",
+  /** The same of a step that runs in a container. */
+  container: "container.json",
   /** The exit status of the command, in a line. */
   exit: "exit",
   /** What the step prints, readable by the owner only. */
@@ -22,26 +23,6 @@ export const files = {
   results: "results",
   work: "work",
 } as const;
-
-/** The exit status of a step's command, once the line is complete. */
-export function exitStatus(directory: string): number | undefined {
-  const file = join(directory, files.exit);
-  if (!existsSync(file)) return undefined;
-  const match = /^(\d+)\n$/.exec(readFileSync(file, "utf8"));
-  return match ? Number(match[1]) : undefined;
-}
-
-/** Who runs the step of a directory, or ran it. `torn`: the claim is there and not complete. */
-export function readClaim(directory: string): ProcessIdentity | "torn" | undefined {
-  const file = join(directory, files.claim);
-  if (!existsSync(file)) return undefined;
-  try {
-    return JSON.parse(readFileSync(file, "utf8")) as ProcessIdentity;
-  } catch (error) {
-    if (error instanceof SyntaxError) return "torn";
-    throw error;
-  }
-}
 
 /** How the step of a directory ended, as it was told. A record that a power cut tore is none: it is judged once more. */
 export function readOutcome(directory: string): StepEvent | undefined {
@@ -55,12 +36,15 @@ export function readOutcome(directory: string): StepEvent | undefined {
   }
 }
 
-/** When the step of a directory was begun, in milliseconds since 1970. */
-export const begunAt = (directory: string): number => statSync(join(directory, files.claim)).mtimeMs;
+/** When the step of a directory was begun, in milliseconds since 1970; nothing before. */
+export function begunAt(directory: string): number | undefined {
+  const claim = [files.claim, files.container].map((file) => join(directory, file)).find(existsSync);
+  return claim === undefined ? undefined : statSync(claim).mtimeMs;
+}
 
 /** Whether the step of a directory has been begun, or is over. */
 export const isBegun = (directory: string): boolean =>
-  [files.claim, files.exit, files.outcome].some((file) => existsSync(join(directory, file)));
+  [files.claim, files.container, files.exit, files.outcome].some((file) => existsSync(join(directory, file)));
 
 /** The steps of a segment that have been begun. */
 export const begunSteps = (segmentDirectory: string): readonly string[] =>

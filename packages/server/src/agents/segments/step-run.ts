@@ -8,12 +8,11 @@ import type { StepEvent } from "@fuseml/core/run/state";
 import { instant } from "../../platform/clock.ts";
 import { asDiskFull, writeAtomically } from "../../platform/files/atomic.ts";
 import type { SegmentContext } from "../../runs/workload-agent.ts";
-import type { HostAgentParts } from "./parts.ts";
+import type { SegmentAgentParts } from "./parts.ts";
 import { begunAt, files, readOutcome } from "./step-directory.ts";
+import type { RunningStep } from "./step-engine.ts";
 import { LogPump } from "./step-log.ts";
 import { type Ended, failed, judge } from "./step-outcome.ts";
-import { StepProcess } from "./step-process.ts";
-import { prepareStep } from "./step-setup.ts";
 
 export type Halt = "cancel" | "shutdown";
 
@@ -23,13 +22,14 @@ export class StepRun {
   private readonly runId: string;
   private readonly directory: string;
   private readonly context: SegmentContext;
-  private readonly parts: HostAgentParts;
-  private process: StepProcess | undefined;
+  private readonly parts: SegmentAgentParts;
+  private running: RunningStep | undefined;
   private stopped: Halt | undefined;
   private endedByUs: Ended | undefined;
+  private abandoned = false;
   begun = false;
 
-  constructor(step: StepSpec, runId: string, directory: string, context: SegmentContext, parts: HostAgentParts) {
+  constructor(step: StepSpec, runId: string, directory: string, context: SegmentContext, parts: SegmentAgentParts) {
     this.step = step;
     this.runId = runId;
     this.directory = directory;
@@ -56,62 +56,87 @@ export class StepRun {
     if (known) return known;
     if (existsSync(join(directory, files.cancelled))) return undefined;
     const mask = redactor([...(this.context.extensions[this.step.name]?.secrets ?? []), this.context.token]);
-    const adopted = StepProcess.adopt(directory);
+    const { engine, slots } = this.parts;
+    const adopted = engine.adopt(directory);
     const request = { run: this.runId, project: this.context.project, limits: this.context.limits ?? {} };
-    const release = adopted ? this.parts.slots.take(request) : await this.parts.slots.acquire(request);
+    const release = adopted ? slots.take(request) : await slots.acquire(request);
     let pump: LogPump | undefined;
     try {
-      this.process = adopted;
+      this.running = adopted;
       this.begun = adopted !== undefined;
-      if (!this.process) {
-        if (!this.goesOn(mayBegin)) return undefined;
-        const prepared = await prepareStep(this.step, this.runId, directory, outputs, this.context, this.parts);
-        this.process = await StepProcess.start(directory, this.parts.workers, prepared, () => {
-          this.begun = this.goesOn(mayBegin);
-          return this.begun;
-        });
-        if (!this.process) return this.interrupted();
-      }
-      pump = new LogPump(join(directory, files.raw), join(directory, files.log), mask);
-      emit({ type: "started", step: this.step.name, attempt: this.step.attempt, at: this.at() });
-      const end = await this.watched(this.process, pump);
+      if (!adopted && !this.goesOn(mayBegin)) return undefined;
+      pump = this.pumpLog(mask);
+      this.running ??= await this.start(outputs, mayBegin);
+      if (!this.running) return this.interrupted();
+      const { image } = this.running;
+      const { name, attempt } = this.step;
+      emit({ type: "started", step: name, attempt, at: this.at(), ...(image === undefined ? {} : { image }) });
+      const end = await this.watched(this.running);
       pump.finish();
       pump = undefined;
       if (this.stopped) return this.interrupted();
-      return this.record(judge(this.step, end, directory, this.at(), this.endedByUs));
+      return this.record(await judge(this.step, this.running, end, directory, this.at(), this.endedByUs));
     } catch (error) {
       pump?.finish();
+      pump = undefined;
       if (this.stopped) return this.interrupted();
       return this.record(failed(this.step, this.explain(error, mask), directory, this.at()));
     } finally {
-      this.process = undefined;
+      pump?.finish();
+      await this.clear();
       release();
-      rmSync(join(directory, files.work), { recursive: true, force: true });
     }
+  }
+
+  private start(known: KnownOutputs, mayBegin: () => boolean): Promise<RunningStep | undefined> {
+    const { step, runId, directory, context } = this;
+    return this.parts.engine.start({ step, runId, directory, known, context }, () => {
+      this.begun = this.goesOn(mayBegin);
+      return this.begun;
+    });
+  }
+
+  private pumpLog(mask: (text: string) => string): LogPump {
+    const { log, logLimitBytes } = this.parts;
+    const pump = new LogPump(join(this.directory, files.raw), join(this.directory, files.log), mask);
+    pump.start(
+      (error) => log.warn({ err: error, step: this.step.name }, "a step's log could not be written"),
+      logLimitBytes,
+      () => this.endIt({ logLimitBytes }),
+    );
+    return pump;
+  }
+
+  /** What is left of a command goes, unless another server watches it now. */
+  private async clear(): Promise<void> {
+    const left = this.running;
+    this.running = undefined;
+    if (this.abandoned) return;
+    rmSync(join(this.directory, files.work), { recursive: true, force: true });
+    try {
+      await left?.dispose();
+    } catch (error) {
+      this.parts.log.warn({ err: error, step: this.step.name }, "what is left of a step could not be removed");
+    }
+  }
+
+  private endIt(why: Ended): void {
+    if (this.endedByUs || this.stopped) return;
+    this.endedByUs = why;
+    this.running
+      ?.stop(this.parts.graceMs)
+      .catch((error: unknown) => this.parts.log.error({ err: error }, "a step could not be ended"));
   }
 
   private goesOn(mayBegin: () => boolean): boolean {
     return this.stopped === undefined && mayBegin();
   }
 
-  /** Waits for the end of the command, and ends it when it takes too long or prints too much. */
-  private async watched(running: StepProcess, pump: LogPump) {
-    const { parts, step } = this;
-    const endIt = (why: Ended) => {
-      if (this.endedByUs || this.stopped) return;
-      this.endedByUs = why;
-      running
-        .stop(parts.graceMs)
-        .catch((error: unknown) => parts.log.error({ err: error }, "a step could not be ended"));
-    };
-    pump.start(
-      (error) => parts.log.warn({ err: error, step: step.name }, "a step's log could not be written"),
-      parts.logLimitBytes,
-      () => endIt({ logLimitBytes: parts.logLimitBytes }),
-    );
-    const timer = this.untilTimeout((timeoutMs) => endIt({ timeoutMs }));
+  /** Waits for the end of the command, and ends it when it takes too long. */
+  private async watched(running: RunningStep) {
+    const timer = this.untilTimeout((timeoutMs) => this.endIt({ timeoutMs }));
     try {
-      if (this.stopped) await running.stop(parts.graceMs);
+      if (this.stopped) await running.stop(this.parts.graceMs);
       return await running.ended();
     } finally {
       clearTimeout(timer);
@@ -121,8 +146,7 @@ export class StepRun {
   private untilTimeout(expired: (timeoutMs: number) => void): NodeJS.Timeout | undefined {
     const { timeoutMs } = this.step;
     if (timeoutMs === undefined) return undefined;
-    const claim = join(this.directory, files.claim);
-    const since = existsSync(claim) ? begunAt(this.directory) : this.parts.clock();
+    const since = begunAt(this.directory) ?? this.parts.clock();
     const left = Math.max(0, Math.min(since + timeoutMs - this.parts.clock(), timeoutMs));
     return setTimeout(() => expired(timeoutMs), left).unref();
   }
@@ -130,7 +154,12 @@ export class StepRun {
   /** Ends the command and its children. With `shutdown` its traces go, too: it will run afresh. */
   async halt(how: Halt): Promise<void> {
     this.stopped ??= how;
-    await this.process?.stop(how === "cancel" ? this.parts.graceMs : Math.min(1000, this.parts.graceMs));
+    await this.running?.stop(how === "cancel" ? this.parts.graceMs : Math.min(1000, this.parts.graceMs));
+  }
+
+  /** Another server watches the command from now on. */
+  abandon(): void {
+    this.abandoned = true;
   }
 
   private interrupted(): undefined {

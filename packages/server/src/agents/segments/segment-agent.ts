@@ -5,13 +5,11 @@ import { failure } from "@fuseml/core/errors";
 import type { Acceptance, Segment } from "@fuseml/core/run/plan";
 import type { StepSpec } from "@fuseml/core/run/spec";
 import type { StepEvent } from "@fuseml/core/run/state";
-import { literal } from "@fuseml/core/workflow/expression";
 import { writeAtomically } from "../../platform/files/atomic.ts";
 import type { LogChunk, SegmentContext, WorkloadAgent } from "../../runs/workload-agent.ts";
-import type { HostAgentParts } from "./parts.ts";
+import type { SegmentAgentParts } from "./parts.ts";
 import { SegmentDriver } from "./segment-driver.ts";
 import { begunSteps, files } from "./step-directory.ts";
-import { StepProcess } from "./step-process.ts";
 
 type Work = {
   readonly driver: SegmentDriver;
@@ -23,34 +21,26 @@ type Work = {
 /** Events of so many milliseconds are told together. */
 const tellTogetherMs = 1;
 
-/** Runs segments as processes of this machine: the embedded default, for which nothing has to be installed. */
-export class HostAgent implements WorkloadAgent {
-  readonly name = "host";
+/** Runs segments on this machine, whatever engine its steps run on. Their logs and outcomes are files. */
+export class SegmentAgent implements WorkloadAgent {
+  readonly name: string;
   readonly zone: string;
-  private readonly parts: HostAgentParts;
+  private readonly parts: SegmentAgentParts;
   private readonly work = new Map<string, Work>();
 
-  constructor(parts: HostAgentParts) {
+  constructor(parts: SegmentAgentParts) {
     this.parts = parts;
-    this.zone = parts.zone;
+    this.name = parts.engine.name;
+    this.zone = parts.engine.zone;
     mkdirSync(parts.directory, { recursive: true });
   }
 
   accepts(step: StepSpec): Acceptance {
-    const { zone } = this;
-    if (step.zone !== undefined && step.zone !== zone)
-      return {
-        accepted: false,
-        reason: failure("step.zone-unknown", { step: step.name, zone: step.zone, known: zone }),
-      };
-    const image = literal(step.image);
-    // an image that an earlier step makes is judged when it is known
-    if ("unresolved" in image || this.parts.recipes.find(image.text)) return { accepted: true };
-    return { accepted: false, reason: failure("host.image-without-recipe", { image: image.text, step: step.name }) };
+    return this.parts.engine.accepts(step);
   }
 
-  async imageDigest(image: string): Promise<string | undefined> {
-    return this.parts.recipes.digest(image);
+  imageDigest(image: string): Promise<string | undefined> {
+    return this.parts.engine.imageDigest(image);
   }
 
   async submit(segment: Segment, context: SegmentContext): Promise<void> {
@@ -116,7 +106,13 @@ export class HostAgent implements WorkloadAgent {
     if (!existsSync(directory)) return;
     writeAtomically(join(directory, step ?? "", files.cancelled), "");
     const begun = begunSteps(directory).filter((name) => step === undefined || name === step);
-    await Promise.all(begun.map((name) => StepProcess.adopt(join(directory, name))?.stop(this.parts.graceMs)));
+    await Promise.all(begun.map((name) => this.end(join(directory, name))));
+  }
+
+  private async end(directory: string): Promise<void> {
+    const left = this.parts.engine.adopt(directory);
+    await left?.stop(this.parts.graceMs);
+    await left?.dispose();
   }
 
   async drain(segmentId: string): Promise<readonly string[]> {
@@ -133,7 +129,9 @@ export class HostAgent implements WorkloadAgent {
   }
 
   async forget(segmentId: string): Promise<void> {
-    rmSync(this.directoryOf(segmentId), { recursive: true, force: true });
+    const directory = this.directoryOf(segmentId);
+    await Promise.all(begunSteps(directory).map((name) => this.parts.engine.adopt(join(directory, name))?.dispose()));
+    rmSync(directory, { recursive: true, force: true });
   }
 
   async *logs(
@@ -161,7 +159,7 @@ export class HostAgent implements WorkloadAgent {
 
   async shutdown(): Promise<void> {
     await Promise.all([...this.work.values()].map(({ driver }) => driver.halt("shutdown")));
-    this.parts.workers.dismissAll();
+    this.parts.engine.close();
   }
 
   private directoryOf(segmentId: string): string {
@@ -187,12 +185,3 @@ function readFrom(path: string, offset: number): string {
     closeSync(file);
   }
 }
-
-const passed =
-  /^(PATH|HOME|USER|LANG|LC_.*|TZ|TMPDIR|SSL_CERT_.*|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NODE_EXTRA_CA_CERTS|PIP_.*|UV_.*|.*_PROXY|.*_proxy|FUSEML_PYTHON|FUSEML_UV)$/;
-
-/** Of the server's environment a step gets only this: the server's own secrets are not among it. */
-export const hostEnvironment = (env: NodeJS.ProcessEnv): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined && passed.test(entry[0])),
-  );

@@ -5,7 +5,7 @@ import type { StepSpec } from "@fuseml/core/run/spec";
 import type { Outputs, StepEvent } from "@fuseml/core/run/state";
 import { writeAtomically } from "../../platform/files/atomic.ts";
 import type { SegmentContext } from "../../runs/workload-agent.ts";
-import type { HostAgentParts } from "./parts.ts";
+import type { SegmentAgentParts } from "./parts.ts";
 import { files } from "./step-directory.ts";
 import { type Halt, StepRun } from "./step-run.ts";
 
@@ -18,7 +18,7 @@ export class SegmentDriver {
   private readonly segment: Segment;
   private readonly context: SegmentContext;
   private readonly directory: string;
-  private readonly parts: HostAgentParts;
+  private readonly parts: SegmentAgentParts;
   private readonly emit: (event: StepEvent) => void;
   private readonly outputs: Map<string, Outputs>;
   private readonly runs = new Map<string, StepRun>();
@@ -34,7 +34,7 @@ export class SegmentDriver {
     segment: Segment,
     context: SegmentContext,
     directory: string,
-    parts: HostAgentParts,
+    parts: SegmentAgentParts,
     emit: (event: StepEvent) => void,
   ) {
     this.segment = segment;
@@ -74,6 +74,7 @@ export class SegmentDriver {
   /** Starts nothing more, and leaves what is under way to another one. */
   abandon(): void {
     this.drained = true;
+    for (const run of this.runs.values()) run.abandon();
   }
 
   private async drive(): Promise<void> {
