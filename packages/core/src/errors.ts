@@ -1,5 +1,6 @@
 import type { Diagnostic } from "./diagnostic.ts";
 import { exists, notFound, type Row, row } from "./error-row.ts";
+import { imageErrors } from "./image-errors.ts";
 import { runErrors } from "./run-errors.ts";
 
 /** An error of the catalogue: what the API answers as `application/problem+json` and the CLI prints. */
@@ -222,6 +223,7 @@ const rows = {
     hint: () => "this is a defect of FuseML: please report it with the server's log",
   }),
   ...runErrors,
+  ...imageErrors,
 } as const;
 
 export type ErrorCode = keyof typeof rows;

@@ -40,6 +40,9 @@ export type StepSpec = {
   readonly codesets: readonly { readonly input: string; readonly address: ArtifactAddress; readonly path: string }[];
   readonly outputs: readonly string[];
   readonly extensions: readonly ExtensionRequirement[];
+  /** In place of what the image runs, and what it is given: a runnable says so. */
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
   readonly resources?: WorkflowStep["resources"];
   readonly zone?: string;
   readonly timeoutMs?: number;

@@ -23,7 +23,11 @@ workloadAgentConformance("host", async () => {
       }),
     reopen: () => makeAgent(root),
     isAlive: (pid) => identify(pid) !== undefined,
-    groupOf: (pid) => Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[2]),
+    destroy: async (pid) => {
+      // the group: the step and what supervises it
+      const group = Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[2]);
+      process.kill(-group, "SIGKILL");
+    },
     dispose: async () => rmSync(root, { recursive: true, force: true }),
   };
 });

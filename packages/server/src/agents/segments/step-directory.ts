@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { StepEvent } from "@fuseml/core/run/state";
 
 /** What is in the directory of a segment beside its steps, and in the directory of a step. */
@@ -53,3 +53,9 @@ export const begunSteps = (segmentDirectory: string): readonly string[] =>
         .filter((entry) => entry.isDirectory() && isBegun(join(segmentDirectory, entry.name)))
         .map((entry) => entry.name)
     : [];
+
+/** Whether nothing is left to watch of the step of a directory: it is over, or was cancelled. */
+export const isDismissed = (directory: string): boolean =>
+  [join(directory, files.outcome), join(directory, files.cancelled), join(dirname(directory), files.cancelled)].some(
+    existsSync,
+  );

@@ -1,0 +1,72 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { failure } from "@fuseml/core/errors";
+import { parse } from "yaml";
+import { z } from "zod";
+
+/** `as` stands for `image`; a `*` at the end of both stands for the same rest. */
+export type ImageRule = { readonly image: string; readonly as: string };
+
+const rulesFile = z.strictObject({
+  images: z.array(z.strictObject({ image: z.string().min(1), as: z.string().min(1) })),
+});
+
+/**
+ * Which image is meant by a name in a workflow. FuseML's own step images have one place in the world (ghcr.io/fuseml) and
+ * another one here; the user's rules in `images.yaml` come first.
+ */
+export class ImageNames {
+  private readonly own: readonly ImageRule[];
+  private readonly file: string;
+  private read: { at: number; rules: readonly ImageRule[] } = { at: -1, rules: [] };
+
+  /** @param file the user's; read again when it changes */
+  constructor(own: readonly ImageRule[], file: string) {
+    this.own = own;
+    this.file = file;
+  }
+
+  /** @throws `server.configuration` when the user's file is not valid */
+  resolve(image: string): string {
+    for (const rule of [...this.userRules(), ...this.own]) {
+      const name = applyRule(rule, image);
+      if (name !== undefined) return name;
+    }
+    return image;
+  }
+
+  private userRules(): readonly ImageRule[] {
+    const { file } = this;
+    if (!existsSync(file)) return [];
+    const { mtimeMs } = statSync(file);
+    if (this.read.at !== mtimeMs) {
+      const parsed = rulesFile.safeParse(parse(readFileSync(file, "utf8")));
+      if (!parsed.success)
+        throw failure("server.configuration", { name: file, reason: parsed.error.issues[0]?.message ?? "not valid" });
+      this.read = { at: mtimeMs, rules: parsed.data.images };
+    }
+    return this.read.rules;
+  }
+}
+
+function applyRule({ image: pattern, as }: ImageRule, image: string): string | undefined {
+  if (!pattern.endsWith("*")) return pattern === image ? as : undefined;
+  const start = pattern.slice(0, -1);
+  if (!image.startsWith(start)) return undefined;
+  return as.endsWith("*") ? `${as.slice(0, -1)}${image.slice(start.length)}` : as;
+}
+
+/** The whole name of an image, as registries know it: `python` is `docker.io/library/python:latest`. */
+export function fullName(image: string): string {
+  const [first = "", ...rest] = image.split("/");
+  const hasHost = rest.length > 0 && (/[.:]/.test(first) || first === "localhost");
+  const path = hasHost ? image : `docker.io/${rest.length === 0 ? `library/${image}` : image}`;
+  const last = path.split("/").at(-1) ?? "";
+  return last.includes(":") || last.includes("@") ? path : `${path}:latest`;
+}
+
+/** `host:5000/a/b:tag` is at `host:5000`. */
+export const registryOf = (image: string): string => fullName(image).split("/")[0] ?? "";
+
+/** A registry of this machine is reached without TLS, as Docker does it. */
+export const isLoopback = (registry: string): boolean =>
+  /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$/.test(registry);
