@@ -36,7 +36,9 @@ export default {
     forbid(
       "resources-see-ports-not-adapters",
       "a resource never imports an agent, a store or serving: it sees their ports",
-      { path: "^packages/server/src/(projects|codesets|artifacts|workflows|runs|extensions|applications|webhooks)/" },
+      {
+        path: "^packages/server/src/(projects|codesets|artifacts|workflows|runs|extensions|applications|webhooks|registry|runnables)/",
+      },
       { path: "^packages/server/src/(agents|stores|serving|api)/" },
     ),
     forbid(
@@ -51,7 +53,7 @@ export default {
       {
         path: "^packages/server/src/",
         pathNot:
-          "^packages/server/src/(main|compose)\\.ts$|\\.(test|fixture)\\.ts$|^packages/server/src/(agents|stores|serving)/",
+          "^packages/server/src/(main|compose[a-z-]*)\\.ts$|\\.(test|fixture)\\.ts$|^packages/server/src/(agents|stores|serving)/",
       },
       {
         path: "^packages/server/src/(agents|stores|serving)/",

@@ -33,6 +33,7 @@ export class Fuseml {
       HOME: home,
       FUSEML_DATA_DIR: this.dataDir,
       FUSEML_PORT: "0",
+      FUSEML_AGENTS: "host",
       NO_COLOR: "1",
       // the home is empty, but downloads come from the user's own cache
       UV_CACHE_DIR: process.env.UV_CACHE_DIR ?? join(homedir(), ".cache", "uv"),

@@ -26,6 +26,7 @@ export class ServerProcess {
       FUSEML_DATA_DIR: join(home, "data"),
       FUSEML_PORT: String(port),
       FUSEML_LOG_LEVEL: "error",
+      FUSEML_AGENTS: "host",
       ...env,
     };
   }

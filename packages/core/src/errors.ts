@@ -216,6 +216,11 @@ const rows = {
     message: (p) => `"${p.tool}" is needed and was not found`,
     hint: (p) => p.hint,
   }),
+  "tool.failed": row<{ tool: string; output: string }>({
+    status: 500,
+    exit: 1,
+    message: (p) => `"${p.tool}" failed:\n${p.output}`,
+  }),
   internal: row<{ message: string }>({
     status: 500,
     exit: 1,

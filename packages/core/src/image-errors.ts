@@ -58,6 +58,34 @@ export const imageErrors = {
     hint: () => "start it again, then: fuseml run resume RUN",
     temporary: true,
   }),
+  "container.no-engine": row<{ tried: string }>({
+    status: 500,
+    exit: 1,
+    message: (p) => `no container engine answers${p.tried ? ` (${p.tried})` : ""}`,
+    hint: () =>
+      "start Docker or `podman system service`, say where with FUSEML_CONTAINER_ENGINE=unix:///PATH, or use FUSEML_AGENTS=host",
+  }),
+  "registry.none": row({
+    status: 404,
+    exit: 3,
+    message: () => "this server keeps no registry",
+    hint: () =>
+      "it keeps one when steps run in containers and a registry program is there: apt-get install docker-registry",
+  }),
+  "registry.unreachable": row<{ address: string; reason: string }>({
+    status: 502,
+    exit: 5,
+    message: (p) => `the registry at ${p.address} does not answer as it should: ${p.reason}`,
+    hint: () => "its log is registry.log in `processes` of the data directory; try again in some seconds",
+    temporary: true,
+  }),
+  "registry.port-in-use": row<{ port: number }>({
+    status: 500,
+    exit: 1,
+    message: (p) => `the built-in registry cannot have port ${p.port}: another program answers there`,
+    hint: (p) =>
+      `another port: FUSEML_REGISTRY_PORT; or use what answers there as your registry: FUSEML_REGISTRY=127.0.0.1:${p.port}`,
+  }),
   "container.host-image": row<{ step: string; image: string }>({
     status: 400,
     exit: 2,

@@ -5,16 +5,15 @@ import { failure } from "@fuseml/core/errors";
 import { EnvironmentStore } from "@fuseml/environments/store";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { AccessService, basicOf } from "./access/service.ts";
-import { HostEngine } from "./agents/host/engine.ts";
 import { hostEnvironment } from "./agents/host/environment.ts";
 import { HostRecipes } from "./agents/host/recipes.ts";
-import { SegmentAgent } from "./agents/segments/segment-agent.ts";
-import { Slots } from "./agents/segments/slots.ts";
 import { apiRoutes } from "./api/index.ts";
 import { forwardToOwner } from "./api/owner-forwarding.ts";
 import { ApplicationService } from "./applications/service.ts";
 import { ArtifactService } from "./artifacts/service.ts";
 import { CodesetService } from "./codesets/service.ts";
+import { openAgents } from "./compose-agents.ts";
+import { openRegistry } from "./compose-registry.ts";
 import type { Configuration } from "./configuration.ts";
 import { layout } from "./data-directory.ts";
 import { ExtensionInstaller } from "./extensions/installer.ts";
@@ -25,11 +24,11 @@ import { writeAtomically } from "./platform/files/atomic.ts";
 import { addRoutes, httpServer } from "./platform/http/server.ts";
 import { ids } from "./platform/ids.ts";
 import type { Log } from "./platform/log.ts";
-import { ShellWorkers } from "./platform/processes/shell-worker.ts";
 import { Supervisor } from "./platform/processes/supervisor.ts";
 import { cipher, loadKey } from "./platform/secrets/cipher.ts";
 import { systemTimers } from "./platform/timers.ts";
 import { ProjectService } from "./projects/service.ts";
+import { RegistryService } from "./registry/service.ts";
 import { RunnableService } from "./runnables/service.ts";
 import { Engine } from "./runs/engine.ts";
 import { Interventions } from "./runs/interventions.ts";
@@ -103,24 +102,8 @@ export async function compose(
     env: { FUSEML_ENVIRONMENTS_DIR: at.environments, FUSEML_TOOLS_DIR: at.tools },
     version,
   });
-  const host = new HostEngine({
-    recipes,
-    code,
-    workers: new ShellWorkers(baseEnv),
-    namespace: configuration.namespace,
-    zone: configuration.zone,
-  });
-  const agents = [
-    new SegmentAgent({
-      engine: host,
-      directory: at.segments,
-      clock,
-      log,
-      slots: new Slots(configuration.hostParallelism),
-      graceMs: 3000,
-      logLimitBytes: configuration.logLimitBytes,
-    }),
-  ];
+  const registry = await openRegistry(configuration, supervisor, at.registry, log);
+  const agents = await openAgents({ configuration, at, registry, recipes, code, clock, log, baseEnv, version });
   const serving = new InferenceServices({
     store,
     servers: new ModelServers({ supervisor, environments, baseEnv }),
@@ -138,7 +121,7 @@ export async function compose(
     store,
     agents,
     code,
-    witness: new OutputWitness({ store, environments, extensions }),
+    witness: new OutputWitness({ store, environments, extensions, registry }),
     clock,
   });
   const engine: Engine = new Engine({
@@ -181,6 +164,7 @@ export async function compose(
     },
   });
   const runnables = new RunnableService({ store, clock });
+  const images = new RegistryService({ store, registry, own: "fuseml/" });
   const runs = new RunService({ store, engine, launcher, codesets, agents, extensions, reuse, hub, clock });
   const interventions = new Interventions({ store, engine, clock });
   const retention = new Retention({ store, agents, clock, timers, log, keepDays: configuration.keepDays });
@@ -246,6 +230,7 @@ export async function compose(
     extensions,
     installer,
     runnables,
+    registry: images,
     gitUrl,
     publicUrl: url,
     now: () => instant(clock),

@@ -49,6 +49,50 @@ const schema = z.object({
     .min(0)
     .optional()
     .meta({ description: "ended runs are removed after so many days" }),
+  FUSEML_AGENTS: z
+    .string()
+    .regex(/^(host|container)(,(host|container))*$/, "a list of host and container")
+    .optional()
+    .meta({
+      description:
+        "where steps run, the preferred one first; default container,host with a container engine, else host",
+    }),
+  FUSEML_CONTAINER_ENGINE: z.string().optional().meta({
+    description: "unix:///PATH or tcp://HOST:PORT of a Docker Engine API; default DOCKER_HOST, then the usual sockets",
+  }),
+  FUSEML_CONTAINER_ZONE: z
+    .string()
+    .default("container")
+    .meta({ description: "what `zone` calls the container engine" }),
+  FUSEML_CONTAINER_PARALLELISM: z.coerce.number().int().min(1).optional().meta({
+    description: "steps that run in containers at once; default 2 for each core",
+  }),
+  FUSEML_CONTAINER_NETWORK: z
+    .string()
+    .default("host")
+    .meta({ description: "host, bridge, none or a network's name: what steps in containers reach" }),
+  FUSEML_PULL_POLICY: z
+    .enum(["missing", "always"])
+    .default("missing")
+    .meta({ description: "always: look for a newer image behind :latest before each step" }),
+  FUSEML_REGISTRY: z
+    .string()
+    .regex(/^(embedded|none|[A-Za-z0-9.-]+(:\d+)?)$/, "embedded, none, or HOST:PORT")
+    .default("embedded")
+    .meta({ description: "the registry that builders push to" }),
+  FUSEML_REGISTRY_PORT: z.coerce.number().int().min(1).max(65535).default(30500),
+  FUSEML_IMAGE_REGISTRY: z
+    .string()
+    .optional()
+    .meta({ description: "where FuseML's own step images are; default REGISTRY/fuseml" }),
+  FUSEML_BASE_IMAGE: z
+    .string()
+    .optional()
+    .meta({ description: "what images are built on that name no base; default FuseML's own base" }),
+  FUSEML_CA_BUNDLE: z
+    .string()
+    .optional()
+    .meta({ description: "a file of certificates that steps in containers trust; default SSL_CERT_FILE" }),
   FUSEML_NAMESPACE: z.string().default("fuseml-workloads"),
 });
 
@@ -67,6 +111,21 @@ export type Configuration = {
   readonly databaseUrl: string | undefined;
   readonly leaseMs: number;
   readonly keepDays: number | undefined;
+  readonly agents: readonly ("host" | "container")[] | undefined;
+  readonly containers: ContainerConfiguration;
+};
+
+/** What concerns containers only. */
+export type ContainerConfiguration = {
+  readonly zone: string;
+  readonly parallelism: number;
+  readonly network: string;
+  readonly pullPolicy: "missing" | "always";
+  readonly registry: string;
+  readonly registryPort: number;
+  readonly imageRegistry: string | undefined;
+  readonly baseImage: string | undefined;
+  readonly caBundle: string | undefined;
 };
 
 const loopback = new Set(["127.0.0.1", "localhost", "::1"]);
@@ -105,5 +164,17 @@ export function readConfiguration(env: NodeJS.ProcessEnv): Configuration {
     databaseUrl: given.FUSEML_DATABASE_URL,
     leaseMs: given.FUSEML_LEASE_SECONDS * 1000,
     keepDays: given.FUSEML_KEEP_DAYS,
+    agents: given.FUSEML_AGENTS?.split(",") as Configuration["agents"],
+    containers: {
+      zone: given.FUSEML_CONTAINER_ZONE,
+      parallelism: given.FUSEML_CONTAINER_PARALLELISM ?? Math.max(4, 2 * availableParallelism()),
+      network: given.FUSEML_CONTAINER_NETWORK,
+      pullPolicy: given.FUSEML_PULL_POLICY,
+      registry: given.FUSEML_REGISTRY,
+      registryPort: given.FUSEML_REGISTRY_PORT,
+      imageRegistry: given.FUSEML_IMAGE_REGISTRY,
+      baseImage: given.FUSEML_BASE_IMAGE,
+      caBundle: given.FUSEML_CA_BUNDLE ?? env.SSL_CERT_FILE,
+    },
   };
 }

@@ -1,5 +1,6 @@
 import { FuseError, failure } from "@fuseml/core/errors";
 import { compose } from "./compose.ts";
+import { chooseAgents } from "./compose-agents.ts";
 import { readConfiguration } from "./configuration.ts";
 import { claimDataDirectory } from "./data-directory.ts";
 import { systemClock } from "./platform/clock.ts";
@@ -8,8 +9,9 @@ import { freePort } from "./platform/processes/ports.ts";
 
 /** Runs a server until it is told to end. @param open as in `compose` */
 export async function serve(open?: Parameters<typeof compose>[4]): Promise<void> {
-  const configuration = readConfiguration(process.env);
-  const log = createLog(configuration.logLevel);
+  const given = readConfiguration(process.env);
+  const log = createLog(given.logLevel);
+  const configuration = await chooseAgents(given, log);
   const claim = claimDataDirectory(configuration.dataDir, configuration.databaseUrl !== undefined);
   const port = configuration.port === 0 ? await freePort() : configuration.port;
   const url = configuration.publicUrl ?? `http://${configuration.host}:${port}`;

@@ -7,6 +7,7 @@ import { extensionPartRoutes } from "./extension-parts.ts";
 import { extensionRoutes } from "./extensions.ts";
 import { interventionRoutes } from "./interventions.ts";
 import { projectRoutes } from "./projects.ts";
+import { registryRoutes } from "./registry.ts";
 import { runnableRoutes } from "./runnables.ts";
 import { runRoutes } from "./runs.ts";
 import { systemRoutes } from "./system.ts";
@@ -27,6 +28,7 @@ type Parts = Parameters<typeof projectRoutes>[0] &
   Parameters<typeof applicationRoutes>[0] &
   Parameters<typeof extensionRoutes>[0] &
   Parameters<typeof runnableRoutes>[0] &
+  Parameters<typeof registryRoutes>[0] &
   Parameters<typeof systemRoutes>[0];
 
 /** All routes of the REST API: its description and the typed client come from their schemas. */
@@ -45,6 +47,7 @@ export const apiRoutes = (parts: Parts) => ({
   ...extensionRoutes(parts),
   ...extensionPartRoutes(parts),
   ...runnableRoutes(parts),
+  ...registryRoutes(parts),
   ...systemRoutes(parts),
 });
 

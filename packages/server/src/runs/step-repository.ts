@@ -26,6 +26,8 @@ export interface StepRepository {
   freeSteps(runId: string, limit: number): Promise<StoredStep[]>;
   /** What these steps of the definition gave, as far as they are over. */
   endedStates(runId: string, steps: readonly string[]): Promise<{ name: string; state: StepState }[]>;
+  /** States of all runs, as they are stored, in which a text occurs. */
+  statesMentioning(text: string): Promise<string[]>;
   updateStep(step: StoredStep): Promise<void>;
   /** Makes all waiting step runs what `state` says. */
   replaceWaiting(runId: string, state: StepState): Promise<void>;
@@ -130,6 +132,14 @@ export const stepRepository = (db: Db): StepRepository => ({
       found.push(...rows.map(stepFromRow));
     }
     return found;
+  },
+  async statesMentioning(text) {
+    const rows = await db
+      .selectFrom("step_run")
+      .select("state")
+      .where("state", "like", `%${text.replaceAll(/[%_]/g, "")}%`)
+      .execute();
+    return rows.map(({ state }) => state);
   },
   async updateStep(step) {
     await db

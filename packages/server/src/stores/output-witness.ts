@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { parseAddress } from "@fuseml/core/artifact/address";
 import type { EnvironmentStore } from "@fuseml/environments/store";
 import type { ExtensionResolver } from "../extensions/service.ts";
+import type { ImageRegistry } from "../registry/image-registry.ts";
 import { gone, type Witness } from "../runs/reuse.ts";
 import { listModel, type S3Access } from "../serving/model-files.ts";
 import type { Store } from "../state/store.ts";
@@ -15,7 +16,12 @@ const readUpToBytes = 64 * 1024 * 1024;
 
 /** Looks at what outputs point to: environments, artifacts, objects, files. */
 export class OutputWitness implements Witness {
-  private readonly parts: { store: Store; environments: EnvironmentStore; extensions: ExtensionResolver };
+  private readonly parts: {
+    store: Store;
+    environments: EnvironmentStore;
+    extensions: ExtensionResolver;
+    registry: Pick<ImageRegistry, "address" | "digestOf"> | undefined;
+  };
 
   constructor(parts: OutputWitness["parts"]) {
     this.parts = parts;
@@ -24,6 +30,8 @@ export class OutputWitness implements Witness {
   async digestOf(value: string, project: string): Promise<string> {
     const image = hostImage.exec(value);
     if (image?.[1]) return this.parts.environments.find(image[1]) ? image[1] : gone;
+    const { registry } = this.parts;
+    if (registry && value.startsWith(`${registry.address}/`)) return imageDigest(registry, value);
     if (/^(code|model|dataset|runnable):\/\//.test(value)) return this.artifact(value);
     if (value.startsWith("s3://")) return this.objects(value, project);
     if (value.startsWith("file://")) return fileDigest(fileURLToPath(value));
@@ -56,6 +64,13 @@ export class OutputWitness implements Witness {
       return gone;
     }
   }
+}
+
+/** What a name in the built-in registry points to. */
+async function imageDigest(registry: Pick<ImageRegistry, "address" | "digestOf">, name: string): Promise<string> {
+  const match = /^([^:@\s]+)[:@](\S+)$/.exec(name.slice(registry.address.length + 1));
+  if (!match?.[1] || !match[2]) return "";
+  return (await registry.digestOf(match[1], match[2])) ?? gone;
 }
 
 function fileDigest(path: string): string {

@@ -31,7 +31,7 @@ export function makeAgent(
     engine,
     images: new Images({
       engine,
-      names: new ImageNames([], join(root, "images.yaml")),
+      names: new ImageNames([], join(root, "images.yaml"), "test"),
       policy: "missing",
       loginFiles: of.loginFiles ?? [],
     }),
@@ -41,7 +41,7 @@ export function makeAgent(
     namespace: "fuseml-workloads",
     zone: "container",
     network: of.network ?? "host",
-    env: {},
+    environment: { env: {}, files: {} },
     builder: { isBuilder: () => false, env: {} },
   });
   const agent = new SegmentAgent({

@@ -12,16 +12,37 @@ export type Owner = {
   readonly open: boolean;
 };
 
-/** A tree of files as a tar stream, and empty directories beside it that everybody may write to. */
-export function packTree(directory: string | undefined, owner: Owner, empty: readonly string[]): Readable {
+/**
+ * A tree of files as a tar stream, with directories beside it that everybody may write to, and files that everybody may read.
+ * @param places absolute paths
+ */
+export function packTree(
+  directory: string | undefined,
+  owner: Owner,
+  places: readonly string[],
+  contents: Readonly<Record<string, Buffer>> = {},
+): Readable {
   const archive = pack();
   const write = async (): Promise<void> => {
-    for (const name of empty) await entry(archive, { name, type: "directory", mode: 0o777, ...of(owner) });
+    for (const place of places) {
+      for (const name of parents(place)) await entry(archive, { name, type: "directory", mode: 0o755 });
+      await entry(archive, { name: place.slice(1), type: "directory", mode: 0o777, ...of(owner) });
+    }
+    for (const [path, bytes] of Object.entries(contents)) {
+      for (const name of parents(path)) await entry(archive, { name, type: "directory", mode: 0o755 });
+      await entry(archive, { name: path.slice(1), mode: 0o644 }, bytes);
+    }
     if (directory !== undefined) await addTree(archive, directory, "", owner);
     archive.finalize();
   };
   write().catch((error: unknown) => archive.destroy(error as Error));
   return Readable.from(archive);
+}
+
+/** The directories above an absolute path, without the leading slash. */
+function parents(path: string): readonly string[] {
+  const parts = path.split("/").filter(Boolean).slice(0, -1);
+  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
 }
 
 const of = ({ uid, gid }: Owner): Pick<Header, "uid" | "gid"> => ({ uid, gid });

@@ -26,6 +26,7 @@ import {
 import { type ConnectedEngine, socketPath } from "./engine-address.ts";
 import { startFailure, statusOf } from "./engine-errors.ts";
 import type { Images, ReadyImage } from "./images.ts";
+import type { StepEnvironment } from "./step-environment.ts";
 
 /** What the container engine is made of. */
 export type ContainerEngineParts = {
@@ -41,8 +42,8 @@ export type ContainerEngineParts = {
   readonly network: string;
   /** How steps reach the server, when it is not as everybody does. */
   readonly serverUrl?: string;
-  /** Variables for every step: proxies, package indexes. */
-  readonly env: Readonly<Record<string, string>>;
+  /** For every step: proxies, package indexes, certificates. */
+  readonly environment: StepEnvironment;
   /** Variables for steps that build images; these steps reach the engine, too. */
   readonly builder: { isBuilder(image: string): boolean; readonly env: Readonly<Record<string, string>> };
 };
@@ -137,7 +138,7 @@ export class ContainerEngine implements StepEngine {
     const [first] = step.codesets;
     const builds = builder.isBuilder(name);
     const socket = socketPath(engine.address);
-    const variables = { ...this.parts.env, ...(builds ? builder.env : {}), ...env };
+    const variables = { ...this.parts.environment.env, ...(builds ? builder.env : {}), ...env };
     const socketBind = builds && socket ? [`${socket}:${socketInStep}`] : [];
     const options: Docker.ContainerCreateOptions = {
       name: `fuseml-${this.owner}-${this.pathOf(directory).join("-")}`.replaceAll(/[^a-zA-Z0-9_.-]/g, "-"),
@@ -186,7 +187,7 @@ export class ContainerEngine implements StepEngine {
     rmSync(work, { recursive: true, force: true });
     mkdirSync(work, { recursive: true });
     await layOutCode(step, work, this.parts.code);
-    return packTree(work, ownerOf(image.user), ["tekton", "tekton/results"]);
+    return packTree(work, ownerOf(image.user), [resultsPath], this.parts.environment.files);
   }
 
   /** Segment and step of a step's directory. */

@@ -17,19 +17,29 @@ const rulesFile = z.strictObject({
 export class ImageNames {
   private readonly own: readonly ImageRule[];
   private readonly file: string;
+  private readonly version: string;
   private read: { at: number; rules: readonly ImageRule[] } = { at: -1, rules: [] };
 
-  /** @param file the user's; read again when it changes */
-  constructor(own: readonly ImageRule[], file: string) {
+  /**
+   * @param own FuseML's rules; whatever tag they are asked with, this version is meant
+   * @param file the user's; read again when it changes
+   */
+  constructor(own: readonly ImageRule[], file: string, version: string) {
     this.own = own;
     this.file = file;
+    this.version = version;
   }
 
   /** @throws `server.configuration` when the user's file is not valid */
   resolve(image: string): string {
-    for (const rule of [...this.userRules(), ...this.own]) {
+    for (const rule of this.userRules()) {
       const name = applyRule(rule, image);
       if (name !== undefined) return name;
+    }
+    for (const rule of this.own) {
+      const name = applyRule(rule, image);
+      // the server and its steps are of one version
+      if (name !== undefined) return `${name.replace(/[:@][^/]*$/, "")}:${this.version}`;
     }
     return image;
   }
