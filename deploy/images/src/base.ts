@@ -7,7 +7,7 @@ import { onPath } from "@fuseml/environments/uv";
 import { cachedLayer, type Layer, layerOf } from "./layer.ts";
 
 /** What FuseML's base image holds beside Debian's smallest set. */
-const packages = ["python3", "ca-certificates"];
+const packages = ["python3", "ca-certificates", "libatomic1"];
 const suite = "bookworm";
 /** A base is as old as this at most in its files' times: part of what makes it reproducible. */
 const epoch = "0";

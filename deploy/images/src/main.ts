@@ -1,10 +1,8 @@
 /** `npm run images`: makes FuseML's base image and step images, and pushes them to a registry. */
 import { readFileSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { FuseError } from "@fuseml/core/errors";
-import { publishImages } from "./publish.ts";
+import { imageCache, publishImages } from "./publish.ts";
 
 const { values } = parseArgs({
   options: {
@@ -27,7 +25,7 @@ if (values.help) {
   const login = process.env.FUSEML_REGISTRY_LOGIN;
   try {
     const pushed = await publishImages({
-      directory: join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "fuseml", "images"),
+      directory: imageCache(process.env),
       version,
       say: (line) => process.stderr.write(`${line}\n`),
       prefix: values.prefix,

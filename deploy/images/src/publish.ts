@@ -1,3 +1,5 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { pushImage, type Target } from "./push.ts";
 import { type Making, stepImages } from "./step-images.ts";
 
@@ -16,3 +18,7 @@ export async function publishImages(
   }
   return pushed;
 }
+
+/** Where layers are kept between builds. */
+export const imageCache = (env: NodeJS.ProcessEnv): string =>
+  join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), ".cache"), "fuseml", "images");

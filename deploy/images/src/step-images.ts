@@ -43,6 +43,8 @@ export async function stepImages({ directory, version, say }: Making): Promise<r
         PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         LANG: "C.UTF-8",
         HOME: asRoot.has(name) ? "/root" : "/home/fuseml",
+        // its number is in no password file
+        ...(asRoot.has(name) ? {} : { USER: "fuseml", LOGNAME: "fuseml" }),
       },
       user: asRoot.has(name) ? "" : "1000:1000",
       workingDirectory: "/project",

@@ -82,7 +82,7 @@ async function containerAgent(parts: Parts, engine: ConnectedEngine): Promise<Se
   const builderImage = `${published}mlflow-builder`;
   const containers = new ContainerEngine({
     engine,
-    images: new Images({ engine, names, policy: of.pullPolicy, loginFiles: loginFiles(process.env) }),
+    images: new Images({ engine, names, policy: of.pullPolicy, loginFiles: loginFiles(process.env), registry }),
     code,
     directory: at.containerSegments,
     log,
@@ -94,7 +94,7 @@ async function containerAgent(parts: Parts, engine: ConnectedEngine): Promise<Se
       isBuilder: (image) => image === builderImage || image.startsWith(`${builderImage}:`),
       env: {
         FUSEML_BUILD_ENGINE: `unix://${socketInStep}`,
-        FUSEML_BASE_IMAGE: of.baseImage ?? `${own}/base:${version}`,
+        ...(of.baseImage === undefined ? {} : { FUSEML_BASE_IMAGE: of.baseImage }),
         FUSEML_RUNTIME_IMAGE: `${own}/mlflow-runtime:${version}`,
         ...(address === undefined ? {} : { FUSEML_BUILTIN_REGISTRY: address }),
       },

@@ -4,7 +4,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Client } from "@fuseml/client/client";
 import { FuseError, failure } from "@fuseml/core/errors";
-import type { Command } from "commander";
+import { imageCache, publishImages } from "@fuseml/images/publish";
+import { type Command, Option } from "commander";
 import { errColours as pc } from "../colours.ts";
 import { followRun } from "../follow-run.ts";
 import { pushSnapshot } from "../git.ts";
@@ -21,17 +22,24 @@ const project = "workspace";
 const codeset = "wines";
 const workflow = "mlflow-e2e";
 
+type Agent = "host" | "container";
+
 export function addQuickstartCommand(program: Command): void {
   withExample(
     program
       .command("quickstart")
       .description("from nothing to a served model: server, MLflow, an example codeset, a workflow, a prediction")
+      .addOption(
+        new Option("--agent <agent>", "where steps run: as processes of this machine, or in containers")
+          .choices(["host", "container"])
+          .default("host"),
+      )
       .option("--stop", "stop everything that it started before it exits"),
     "fuseml quickstart",
   ).action(
-    action<{ stop?: boolean }>(async ({ terminal, env }, options) => {
+    action<{ stop?: boolean; agent: Agent }>(async ({ terminal, env }, options) => {
       try {
-        await quickstart(terminal, env, options.stop ?? false);
+        await quickstart(terminal, { FUSEML_AGENTS: options.agent, ...env }, options.agent, options.stop ?? false);
       } finally {
         if (options.stop && (await stopServer(dataDirectory(env))))
           terminal.err(`${pc.green("✓")} everything stopped\n`);
@@ -40,7 +48,7 @@ export function addQuickstartCommand(program: Command): void {
   );
 }
 
-async function quickstart(terminal: Terminal, env: NodeJS.ProcessEnv, willStop: boolean): Promise<void> {
+async function quickstart(terminal: Terminal, env: NodeJS.ProcessEnv, agent: Agent, willStop: boolean): Promise<void> {
   const progress = new Progress(terminal);
   const since = performance.now();
   progress.start("starting the control plane");
@@ -51,6 +59,7 @@ async function quickstart(terminal: Terminal, env: NodeJS.ProcessEnv, willStop: 
   progress.done(`control plane ${started ? "started" : "is running"}: ${server.url}, data in ${dataDirectory(env)}`);
   const client = new Client({ url: server.url, token: env.FUSEML_TOKEN, timeoutMs: 60_000 });
   writeSettings(env, { url: server.url });
+  if (agent === "container") await provideImages(client, env, progress);
 
   for (const [name, what] of [
     ["mlflow", "MLflow tracking server and artifact store"],
@@ -77,6 +86,24 @@ async function quickstart(terminal: Terminal, env: NodeJS.ProcessEnv, willStop: 
   await predict(client, progress, terminal);
   terminal.err(`\n${pc.bold("Done")} in ${((performance.now() - since) / 1000).toFixed(1)} s.\n`);
   if (!willStop) terminal.err(nextSteps(server.url));
+}
+
+/** FuseML's own step images, in the registry of the server. What is there already is not made again. */
+async function provideImages(client: Client, env: NodeJS.ProcessEnv, progress: Progress): Promise<void> {
+  const from = performance.now();
+  progress.start("making the step images");
+  const [{ address }, { version }] = await Promise.all([client.call("GET /registry"), client.call("GET /version")]);
+  const pushed = await publishImages({
+    directory: imageCache(env),
+    version,
+    say: (line) => progress.start(line),
+    prefix: "fuseml",
+    target: { registry: address },
+  }).catch((error: unknown) => {
+    progress.fail("the step images could not be made");
+    throw error;
+  });
+  progress.done(`${pushed.length} images in the registry ${address}`, performance.now() - from);
 }
 
 /** The example is pushed once; after that the codeset is the newcomer's to change. */

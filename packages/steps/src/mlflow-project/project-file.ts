@@ -129,3 +129,13 @@ function parameterOf(raw: unknown, where: string): Parameter {
 export function plainProject(project: MlflowProject): Record<string, unknown> {
   return { ...(project.name ? { name: project.name } : {}), entry_points: project.entryPoints };
 }
+
+/** A project that a runtime can be built for. @throws StepError when nothing in it can be run */
+export function readBuildable(directory: string): MlflowProject {
+  const project = readProject(directory);
+  if (Object.keys(project.entryPoints).length > 0) return project;
+  throw new StepError(
+    `${project.file} has no entry points`,
+    "add at least: entry_points: {main: {command: python train.py}}",
+  );
+}

@@ -15,19 +15,26 @@ export type ProjectRequirements = {
   readonly warnings: readonly string[];
 };
 
+export type RequirementOptions = {
+  readonly strict: boolean;
+  /** Where conda-compatible tools are looked for. */
+  readonly path?: string;
+  /** The tool that will be there when the environment is made; empty for none. Absent: what is on the path. */
+  readonly condaTool?: string;
+};
+
 const condaTools = ["micromamba", "mamba", "conda"];
 const condaFiles = ["conda.yaml", "conda.yml"];
 const pythonEnvFiles = ["python_env.yaml", "python_env.yml"];
 
 /**
  * What the environment of a project must hold, plus what MLflow needs to run the project and to reach its store.
- * @param path where conda-compatible tools are looked for
  * @throws StepError; with `strict` also for what would be a warning
  */
 export function projectRequirements(
   project: MlflowProject,
   directory: string,
-  options: { strict: boolean; path?: string },
+  options: RequirementOptions,
 ): ProjectRequirements {
   const { environment } = project;
   if (environment.kind === "docker_env") {
@@ -46,11 +53,7 @@ export function projectRequirements(
 }
 
 /** A project that names no environment: the files that the seeds know, conda's first. */
-function undeclared(
-  project: MlflowProject,
-  directory: string,
-  options: { strict: boolean; path?: string },
-): ProjectRequirements {
+function undeclared(project: MlflowProject, directory: string, options: RequirementOptions): ProjectRequirements {
   const found = (names: readonly string[]) => names.find((name) => existsSync(join(directory, name)));
   const conda = found(condaFiles);
   if (conda) return fromConda(readFileSync(join(directory, conda), "utf8"), conda, directory, options);
@@ -68,9 +71,12 @@ function fromConda(
   text: string,
   of: string,
   directory: string,
-  { strict, path }: { strict: boolean; path?: string },
+  { strict, path, condaTool }: RequirementOptions,
 ): ProjectRequirements {
-  const tool = condaTools.map((name) => onPath(name, path)).find((candidate) => candidate !== undefined);
+  const tool =
+    condaTool !== undefined
+      ? condaTool || undefined
+      : condaTools.map((name) => onPath(name, path)).find((candidate) => candidate !== undefined);
   if (tool) {
     const withMlflow = withMlflowInConda(text, of);
     return { request: { requirements: [], conda: { tool, file: of, text: withMlflow } }, from: of, warnings: [] };
@@ -215,3 +221,8 @@ function readYaml(text: string, of: string): unknown {
 /** `MLflow[extras]>=2 ; python_version…` is `mlflow`. */
 export const requirementName = (line: string): string =>
   (/^[A-Za-z0-9][A-Za-z0-9._-]*/.exec(line.trim())?.[0] ?? "").toLowerCase().replaceAll(/[._]/g, "-");
+
+/** Whether conda is asked for: by the project file, or by a conda file beside it. */
+export const wantsConda = ({ environment }: MlflowProject, directory: string): boolean =>
+  environment.kind === "conda_env" ||
+  (environment.kind === "none" && condaFiles.some((name) => existsSync(join(directory, name))));

@@ -1,6 +1,7 @@
 import type { FuseError } from "@fuseml/core/errors";
 import { failure } from "@fuseml/core/errors";
 import type Docker from "dockerode";
+import type { ImageRegistry } from "../../registry/image-registry.ts";
 import type { ConnectedEngine } from "./engine-address.ts";
 import { imageFailure, statusOf } from "./engine-errors.ts";
 import { fullName, type ImageNames, isLoopback, registryOf } from "./image-names.ts";
@@ -33,6 +34,7 @@ export class Images {
     readonly names: ImageNames;
     readonly policy: PullPolicy;
     readonly loginFiles: readonly string[];
+    readonly registry?: Pick<ImageRegistry, "address" | "digestOf"> | undefined;
   };
   /** Two steps that need the same image pull it once. */
   private readonly pulls = new Map<string, Promise<void>>();
@@ -46,8 +48,7 @@ export class Images {
     const image = this.parts.names.resolve(name);
     if (image !== name) say(`image ${name} is ${image} here`);
     const there = await this.inspect(image);
-    const mayChange = !image.includes("@") && fullName(image).endsWith(":latest");
-    if (there && (this.parts.policy === "missing" || !mayChange)) return there;
+    if (there && !(await this.mayBeOld(image, there))) return there;
     try {
       await this.pull(image, say);
     } catch (error) {
@@ -64,6 +65,8 @@ export class Images {
   async digest(name: string): Promise<string | undefined> {
     const image = this.parts.names.resolve(name);
     try {
+      const published = await this.published(image);
+      if (published) return published;
       const there = await this.inspect(image);
       if (there) return there.reference;
       const found = (await this.parts.engine.docker.getImage(fullName(image)).distribution()) as {
@@ -74,6 +77,25 @@ export class Images {
       // whatever the reason, nothing is known of it now: the step itself will tell
       return undefined;
     }
+  }
+
+  /** The built-in registry is asked, which costs little; others only when the policy says so. */
+  private async mayBeOld(image: string, there: ReadyImage): Promise<boolean> {
+    if (image.includes("@")) return false;
+    const published = await this.published(image);
+    if (published !== undefined) return published !== there.reference;
+    return this.parts.policy === "always" && fullName(image).endsWith(":latest");
+  }
+
+  /** What the built-in registry has behind a name of its own. */
+  private async published(image: string): Promise<string | undefined> {
+    const { registry } = this.parts;
+    const name = fullName(image);
+    if (!registry || registryOf(name) !== registry.address) return undefined;
+    const repository = repositoryOf(name);
+    const reference = name.slice(repository.length + 1);
+    const digest = await registry.digestOf(repository.slice(registry.address.length + 1), reference);
+    return digest && `${repository}@${digest}`;
   }
 
   private async inspect(image: string): Promise<ReadyImage | undefined> {
