@@ -38,6 +38,13 @@ export const runErrors = {
     hint: () =>
       "run it with a container agent, or say what it runs here in host-recipes.yaml of the data directory (docs/host-agent.md)",
   }),
+  "host.command": row<{ step: string }>({
+    status: 400,
+    exit: 2,
+    message: (p) => `step "${p.step}" says what its image runs (entrypoint, args), and this machine runs no containers`,
+    hint: () =>
+      "run it with a container agent, or give its image a recipe in host-recipes.yaml and leave them out (docs/host-agent.md)",
+  }),
   "run.step-not-found": row<{ step: string; hint: string }>({
     status: 404,
     exit: 3,

@@ -39,6 +39,7 @@ import { Reuse } from "./runs/reuse.ts";
 import { RunLogs } from "./runs/run-logs.ts";
 import { Scheduler } from "./runs/scheduler.ts";
 import { RunService } from "./runs/service.ts";
+import type { WorkloadAgent } from "./runs/workload-agent.ts";
 import { gatewayRoutes } from "./serving/gateway.ts";
 import { InferenceServices } from "./serving/inference-services.ts";
 import { kserveRoutes } from "./serving/kserve-api.ts";
@@ -147,9 +148,11 @@ export async function compose(
   const scheduler = new Scheduler({ store, launcher, clock, timers, log });
   const artifacts = new ArtifactService({ store, launcher });
   const codesets = new CodesetService({ store, code, artifacts, projects, clock });
+  const runnables = new RunnableService({ store, clock, digestOf: imageDigestOf(agents) });
   const workflows = new WorkflowService({
     store,
     extensions,
+    runnables,
     launcher,
     clock,
     ids: newId,
@@ -163,7 +166,6 @@ export async function compose(
         kind === "InferenceService" ? serving.remove(namespace, name) : undefined,
     },
   });
-  const runnables = new RunnableService({ store, clock });
   const images = new RegistryService({ store, registry, own: "fuseml/" });
   const runs = new RunService({ store, engine, launcher, codesets, agents, extensions, reuse, hub, clock });
   const interventions = new Interventions({ store, engine, clock });
@@ -298,6 +300,17 @@ export function openStore({ databaseUrl }: Configuration, file: string, log: Log
   if (databaseUrl === undefined) return sqliteStore(file);
   return postgresStore(databaseUrl, (error) => log.warn({ err: error }, "a connection to the database broke"));
 }
+
+/** The digest of an image, as the first agent that knows it tells. */
+const imageDigestOf =
+  (agents: readonly WorkloadAgent[]) =>
+  async (image: string): Promise<string> => {
+    for (const agent of agents) {
+      const digest = await agent.imageDigest(image);
+      if (digest !== undefined) return digest.split("@").at(-1) ?? digest;
+    }
+    return "";
+  };
 
 /** A server that asks for tokens has one of its own from the first start on, in a file that only its owner can read. */
 async function ensureAdminToken(access: AccessService, file: string): Promise<void> {

@@ -25,7 +25,7 @@ export function addRunnableCommands(program: Command): void {
       const { id } = await client.call("POST /runnables", {
         body: body as { id: string; container: { image: string } },
       });
-      terminal.out(`Runnable ${id} successfully registered\n`);
+      terminal.out(`Runnable ${id} successfully registered\nUse it in a step as: runnable: runnable://fuseml/${id}\n`);
     }),
   );
   withExample(

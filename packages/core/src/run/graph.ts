@@ -30,6 +30,8 @@ const textsOf = (step: WorkflowStep): (string | undefined)[] => [
   step.image,
   ...(step.inputs ?? []).map((input) => input.value),
   ...(step.env ?? []).map((entry) => entry.value),
+  ...(step.entrypoint ?? []),
+  ...(step.args ?? []),
 ];
 
 const dimensionTexts = (step: WorkflowStep): string[] =>

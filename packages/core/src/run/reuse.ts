@@ -32,6 +32,8 @@ export function reuseParts(step: StepSpec, around: Surroundings): ReuseParts {
   }
   for (const { name, value } of step.variables) parts[`variable ${name}`] = formatTemplate(value);
   for (const [name, identity] of Object.entries(around.extensions)) parts[`extension ${name}`] = identity;
+  if (step.command) parts.command = JSON.stringify(step.command.map(formatTemplate));
+  if (step.args) parts.arguments = JSON.stringify(step.args.map(formatTemplate));
   parts.outputs = [...step.outputs].sort().join(",");
   return parts;
 }

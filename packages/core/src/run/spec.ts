@@ -41,8 +41,8 @@ export type StepSpec = {
   readonly outputs: readonly string[];
   readonly extensions: readonly ExtensionRequirement[];
   /** In place of what the image runs, and what it is given: a runnable says so. */
-  readonly command?: readonly string[];
-  readonly args?: readonly string[];
+  readonly command?: readonly StepValue[];
+  readonly args?: readonly StepValue[];
   readonly resources?: WorkflowStep["resources"];
   readonly zone?: string;
   readonly timeoutMs?: number;
@@ -111,6 +111,8 @@ export function specify(
     }),
     outputs: (step.outputs ?? []).map((output) => output.name),
     extensions: step.extensions ?? [],
+    ...(step.entrypoint ? { command: step.entrypoint.map(fill) } : {}),
+    ...(step.args ? { args: step.args.map(fill) } : {}),
     ...(step.resources ? { resources: step.resources } : {}),
     ...(step.zone === undefined ? {} : { zone: step.zone }),
     ...(step.timeout === undefined ? {} : { timeoutMs: durationMs(step.timeout) }),

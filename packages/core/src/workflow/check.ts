@@ -4,6 +4,8 @@ import { failure } from "../errors.ts";
 import { suggest } from "../nearest.ts";
 import { circle, stepGraph } from "../run/graph.ts";
 import { isTimezone } from "../run/window.ts";
+import { mismatches } from "../runnable/compatible.ts";
+import type { RunnableDescriptor } from "../runnable/descriptor.ts";
 import { parseCondition } from "./condition.ts";
 import {
   type ExtensionRequirement,
@@ -20,6 +22,16 @@ import type { SourceMap } from "./parse.ts";
 export type Catalogue = {
   /** Why nothing registered matches the requirement, or nothing when something does. */
   readonly whyUnresolved?: (requirement: ExtensionRequirement) => string | undefined;
+  /** The runnable behind a reference, or why there is none. Absent: references are not looked at. */
+  readonly runnable?: (reference: string) => KnownRunnable | { readonly unknown: string; readonly hint: string };
+};
+
+/** A runnable that a step can name. Without a descriptor, only its image is known. */
+export type KnownRunnable = {
+  /** With its version. */
+  readonly address: string;
+  readonly image: string;
+  readonly descriptor?: RunnableDescriptor;
 };
 
 type Path = readonly PropertyKey[];
@@ -67,7 +79,7 @@ class Checker {
       this.unique([...at, "outputs"], step.outputs ?? [], "output", `step "${step.name}" has`);
       this.unique([...at, "extensions"], step.extensions ?? [], "extension", `step "${step.name}" has`);
       if (step.image !== undefined) this.template([...at, "image"], step.image, index, false);
-      else if (!step.approval) {
+      else if (!step.approval && step.runnable === undefined) {
         this.report(
           at,
           "workflow.step-without-image",
@@ -82,6 +94,13 @@ class Checker {
       step.env?.forEach((entry, position) => {
         this.template([...at, "env", position, "value"], entry.value, index, true);
       });
+      for (const field of ["entrypoint", "args"] as const) {
+        step[field]?.forEach((text, position) => {
+          // no secrets: command lines can be seen
+          this.template([...at, field, position], text, index, false);
+        });
+      }
+      if (step.runnable !== undefined) this.runnable(at, step, step.runnable);
       step.extensions?.forEach((requirement, position) => {
         this.extension([...at, "extensions", position], step.name, requirement);
       });
@@ -91,6 +110,18 @@ class Checker {
     this.circles();
     if (definition.schedule) this.schedule(["schedule"], definition.schedule);
     return this.found;
+  }
+
+  private runnable(at: Path, step: WorkflowStep, reference: string): void {
+    const found = this.catalogue.runnable?.(reference);
+    if (!found) return;
+    if ("unknown" in found) {
+      this.report([...at, "runnable"], "workflow.runnable-unknown", found.unknown, found.hint);
+      return;
+    }
+    if (!found.descriptor) return;
+    for (const { path, message, hint } of mismatches(step, found.descriptor, this.definition))
+      this.report([...at, ...path], "workflow.runnable-mismatch", message, hint);
   }
 
   private report(

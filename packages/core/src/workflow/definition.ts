@@ -133,6 +133,11 @@ const step = z
     image: z.string().min(1).optional().meta({
       description: "container image; may hold {{ expressions }}. A step that only waits for approval has none",
     }),
+    runnable: z.string().optional().meta({
+      description: "instead of an image: runnable://project/name[/version]; its inputs and outputs are checked",
+    }),
+    entrypoint: z.array(scalar).optional().meta({ description: "in place of the image's own (containers)" }),
+    args: z.array(scalar).optional().meta({ description: "in place of the image's own (containers)" }),
     after: z.array(name).optional().meta({ description: "steps that must be over before" }),
     when: scalar.optional().meta({ description: "a condition; the step is skipped when it is false" }),
     matrix: z

@@ -1,34 +1,11 @@
+import { runnableDescriptor } from "@fuseml/core/runnable/descriptor";
 import { z } from "zod";
 import { route } from "../platform/http/route.ts";
 import type { StoredRunnable } from "../runnables/repository.ts";
 import type { RunnableService } from "../runnables/service.ts";
 import { list, name, optionalText } from "./shared.ts";
 
-const port = z.object({
-  parameters: z.record(z.string(), z.looseObject({})).optional(),
-  artifacts: z.record(z.string(), z.looseObject({})).optional(),
-});
-const runnable = z
-  .object({
-    id: name.max(100),
-    kind: z.string().default("custom"),
-    description: z.string().default(""),
-    author: z.string().default(""),
-    source: z.string().default(""),
-    container: z.object({
-      image: z.string(),
-      entrypoint: z.string().optional(),
-      args: z.array(z.string()).optional(),
-      env: z.record(z.string(), z.string()).optional(),
-    }),
-    input: port.optional(),
-    output: port.optional(),
-    defaultInputPath: z.string().optional(),
-    defaultOutputPath: z.string().optional(),
-    labels: z.record(z.string(), z.string()).default({}),
-    created: z.string().optional(),
-  })
-  .meta({ id: "Runnable" });
+const runnable = runnableDescriptor;
 const tag = "runnable";
 
 const show = (of: StoredRunnable): z.input<typeof runnable> => ({

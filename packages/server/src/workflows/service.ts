@@ -3,7 +3,8 @@ import { exactly, formatPattern, parsePattern } from "@fuseml/core/artifact/patt
 import { nextMoment as nextMomentOf, whyInvalid } from "@fuseml/core/assignment/schedule";
 import type { Diagnostic } from "@fuseml/core/diagnostic";
 import { failure, workflowInvalid } from "@fuseml/core/errors";
-import { checkWorkflow } from "@fuseml/core/workflow/check";
+import { applyRunnable } from "@fuseml/core/runnable/apply";
+import { checkWorkflow, type KnownRunnable } from "@fuseml/core/workflow/check";
 import type { Schedule, WorkflowDefinition } from "@fuseml/core/workflow/definition";
 import { bindScalars, isArtifactInput } from "@fuseml/core/workflow/input";
 import { parseWorkflow, type SourceMap, validateWorkflow } from "@fuseml/core/workflow/parse";
@@ -21,6 +22,7 @@ export class WorkflowService {
   private readonly parts: {
     store: Store;
     extensions: ExtensionResolver;
+    runnables: { find(reference: string): Promise<KnownRunnable | undefined> };
     launcher: Launcher;
     clock: Clock;
     ids: IdSource;
@@ -46,11 +48,29 @@ export class WorkflowService {
       definition = checked.value;
     }
     const records = await this.parts.extensions.catalogue();
+    const runnables = await this.runnablesOf(definition);
     const diagnostics = checkWorkflow(definition, {
       ...(source ? { source } : {}),
-      catalogue: { whyUnresolved: records.whyUnresolved },
+      catalogue: {
+        whyUnresolved: records.whyUnresolved,
+        runnable: (reference) =>
+          runnables.get(reference) ?? {
+            unknown: `there is no runnable "${reference}"`,
+            hint: "written as runnable://project/name[/version]; list them: fuseml runnable list",
+          },
+      },
     });
-    return { definition, diagnostics };
+    return { definition: withRunnables(definition, runnables), diagnostics };
+  }
+
+  /** The runnables that steps name, as far as they are known. */
+  private async runnablesOf(definition: WorkflowDefinition): Promise<ReadonlyMap<string, KnownRunnable>> {
+    const found = new Map<string, KnownRunnable>();
+    for (const { runnable } of definition.steps) {
+      const known = runnable === undefined ? undefined : await this.parts.runnables.find(runnable);
+      if (runnable !== undefined && known) found.set(runnable, known);
+    }
+    return found;
   }
 
   /** @throws `workflow.invalid`, `workflow.exists` */
@@ -217,4 +237,16 @@ export class WorkflowService {
   assignments(workflow?: string): Promise<StoredAssignment[]> {
     return this.parts.store.read.assignments.list({ workflow });
   }
+}
+
+/** Runnables are pinned when a workflow is made: steps get their image and command, and the address with its version. */
+function withRunnables(
+  definition: WorkflowDefinition,
+  runnables: ReadonlyMap<string, KnownRunnable>,
+): WorkflowDefinition {
+  const steps = definition.steps.map((step) => {
+    const known = step.runnable === undefined ? undefined : runnables.get(step.runnable);
+    return known ? { ...applyRunnable(step, known), runnable: known.address } : step;
+  });
+  return { ...definition, steps };
 }

@@ -93,13 +93,14 @@ export class ContainerEngine implements StepEngine {
     mkdirSync(directory, { recursive: true });
     const raw = join(directory, files.raw);
     rmSync(raw, { force: true });
-    const { image: name, env } = stepVariables(job, {
+    const variables = stepVariables(job, {
       results: resultsPath,
       namespace: this.parts.namespace,
       ...(this.parts.serverUrl === undefined ? {} : { serverUrl: this.parts.serverUrl }),
     });
+    const { image: name } = variables;
     const image = await images.ensure(name, (line) => appendFileSync(raw, `${line}\n`, { mode: 0o600 }));
-    const container = await this.create(job, name, image, env);
+    const container = await this.create(job, variables, image);
     try {
       await container.putArchive(await this.contents(job, image), { path: "/" });
       if (!begin()) {
@@ -129,9 +130,8 @@ export class ContainerEngine implements StepEngine {
 
   private async create(
     job: StepJob,
-    name: string,
+    { image: name, env, command, args }: ReturnType<typeof stepVariables>,
     image: ReadyImage,
-    env: Readonly<Record<string, string>>,
   ): Promise<Docker.Container> {
     const { engine, network, builder } = this.parts;
     const { step, runId, directory } = job;
@@ -152,8 +152,8 @@ export class ContainerEngine implements StepEngine {
         [`${label}.attempt`]: String(step.attempt),
       },
       ...(first ? { WorkingDir: `/${first.path.split("/").filter(Boolean).join("/")}` } : {}),
-      ...(step.command ? { Entrypoint: [...step.command] } : {}),
-      ...(step.args ? { Cmd: [...step.args] } : {}),
+      ...(command ? { Entrypoint: [...command] } : {}),
+      ...(args ? { Cmd: [...args] } : {}),
       HostConfig: {
         NetworkMode: network,
         LogConfig: { Type: "json-file", Config: {} },

@@ -5,7 +5,7 @@ import type { ImageRegistry } from "../../registry/image-registry.ts";
 import type { ConnectedEngine } from "./engine-address.ts";
 import { imageFailure, statusOf } from "./engine-errors.ts";
 import { fullName, type ImageNames, isLoopback, registryOf } from "./image-names.ts";
-import { loginFor } from "./registry-login.ts";
+import { loginFor, type RegistryLogin } from "./registry-login.ts";
 
 /** An image that is there and can be started. */
 export type ReadyImage = {
@@ -130,10 +130,8 @@ export class Images {
     say(`pulling image ${image}`);
     const progress = new PullProgress(say);
     const login = loginFor(image, this.parts.loginFiles);
-    // podman asks for TLS unless it is told; Docker knows that this machine's registry has none
-    const plain = isLoopback(registryOf(image)) ? { tlsVerify: "false" } : {};
     try {
-      const stream = await docker.createImage(login ?? {}, { fromImage: image, ...plain });
+      const stream = await this.openPull(image, login);
       await new Promise<void>((resolve, reject) =>
         docker.modem.followProgress(
           stream,
@@ -149,6 +147,25 @@ export class Images {
       throw imageFailure(image, error);
     }
     say(`image ${image} pulled`);
+  }
+
+  private openPull(image: string, login: RegistryLogin | undefined): Promise<NodeJS.ReadableStream> {
+    const { docker, kind } = this.parts.engine;
+    const isPlain = isLoopback(registryOf(image));
+    if (kind === "docker" || !isPlain) return docker.createImage(login ?? {}, { fromImage: image });
+    // podman asks a registry of this machine for TLS, too, unless its own API tells it not to
+    return new Promise((resolve, reject) =>
+      docker.modem.dial(
+        {
+          path: "/v4.0.0/libpod/images/pull?",
+          method: "POST",
+          isStream: true,
+          options: { reference: image, tlsVerify: "false" },
+          statusCodes: { 200: true, 500: "server error" },
+        },
+        (error: unknown, stream: unknown) => (error ? reject(error) : resolve(stream as NodeJS.ReadableStream)),
+      ),
+    );
   }
 }
 

@@ -40,6 +40,7 @@ export class HostEngine implements StepEngine {
         accepted: false,
         reason: failure("step.zone-unknown", { step: step.name, zone: step.zone, known: zone }),
       };
+    if (step.command || step.args) return { accepted: false, reason: failure("host.command", { step: step.name }) };
     const image = literal(step.image);
     // an image that an earlier step makes is judged when it is known
     if ("unresolved" in image || this.parts.recipes.find(image.text)) return { accepted: true };

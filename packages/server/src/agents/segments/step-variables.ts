@@ -11,7 +11,7 @@ import type { StepJob } from "./step-engine.ts";
 export function stepVariables(
   { step, runId, known, context }: StepJob,
   of: { readonly results: string; readonly namespace: string; readonly serverUrl?: string },
-): { image: string; env: Record<string, string> } {
+): { image: string; env: Record<string, string>; command?: readonly string[]; args?: readonly string[] } {
   const complete = completeStep(step, known, context.extensions[step.name]?.variables ?? {});
   if ("missing" in complete) throw new Error(`${complete.missing} is not known`);
   for (const [variable, value] of Object.entries(complete.variables)) {
@@ -31,5 +31,6 @@ export function stepVariables(
     ...(only ? { TASK_RESULT: only } : {}),
     ...complete.variables,
   };
-  return { image: complete.image, env };
+  const { image, command, args } = complete;
+  return { image, env, ...(command ? { command } : {}), ...(args ? { args } : {}) };
 }

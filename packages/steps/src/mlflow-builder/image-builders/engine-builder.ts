@@ -25,8 +25,11 @@ export class EngineBuilder implements ImageBuilder {
   }
 
   async buildAndPush({ context, file, name, args, insecure, say }: ImageBuild): Promise<void> {
+    // podman asks for TLS unless it is told; Docker knows that a registry of this machine has none
+    const tls = insecure ? { tlsVerify: "false" } : {};
     const build = await this.ask("build", () =>
       this.docker.buildImage(archive(context), {
+        ...tls,
         dockerfile: file,
         t: name,
         buildargs: { ...args },
@@ -37,7 +40,6 @@ export class EngineBuilder implements ImageBuilder {
     );
     await this.follow(build, `the image could not be built`, say);
     const [repository = "", tag = ""] = splitTag(name);
-    const tls = insecure ? { tlsVerify: "false" } : {};
     const push = await this.ask("push", () => this.docker.getImage(repository).push({ tag, authconfig: {}, ...tls }));
     await this.follow(push, `the image was built and could not be pushed to ${repository}`, () => undefined);
     // the stage in which the environment was made stays behind, without a name
