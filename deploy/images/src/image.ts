@@ -8,6 +8,8 @@ export type Running = {
   readonly user: string;
   readonly workingDirectory: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** The processor that it is made for; default this machine's. */
+  readonly architecture?: string;
 };
 
 export type Blob = { readonly digest: string; readonly size: number; readonly bytes: Buffer };
@@ -33,7 +35,7 @@ const blob = (value: unknown): Blob => {
 /** Puts an image together. It has no time of its own: the same layers and the same words give the same digest. */
 export function assemble(layers: readonly Layer[], running: Running): Image {
   const config = blob({
-    architecture,
+    architecture: running.architecture ?? architecture,
     os: "linux",
     created: "1970-01-01T00:00:00Z",
     config: {

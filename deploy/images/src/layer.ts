@@ -32,7 +32,12 @@ export type Entry = {
   readonly path: string;
   readonly mode?: number;
   readonly uid?: number;
-} & ({ readonly from: string } | { readonly link: string } | { readonly directory: true } | { readonly text: string });
+} & (
+  | { readonly from: string }
+  | { readonly link: string }
+  | { readonly directory: true }
+  | { readonly text: string; readonly encoding?: BufferEncoding }
+);
 
 /** Files have no time of their own: the same contents are the same layer. */
 const noTime = new Date(0);
@@ -93,7 +98,7 @@ function add(archive: ReturnType<typeof pack>, entry: Entry): Promise<void> {
     });
   if ("directory" in entry) return put({ ...common, type: "directory", mode: entry.mode ?? 0o755 });
   if ("link" in entry) return put({ ...common, type: "symlink", linkname: entry.link });
-  if ("text" in entry) return put({ ...common, mode: entry.mode ?? 0o644 }, Buffer.from(entry.text));
+  if ("text" in entry) return put({ ...common, mode: entry.mode ?? 0o644 }, Buffer.from(entry.text, entry.encoding));
   return put({ ...common, mode: entry.mode ?? 0o644 }, readFileSync(entry.from));
 }
 

@@ -1,0 +1,136 @@
+/** Container engines for tests, each with storage of its own: nothing of the machine's containers is touched. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { createReadStream, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { onPath } from "@fuseml/environments/uv";
+import { shellImage } from "@fuseml/server/agents/container/test-engines.fixture";
+import Docker from "dockerode";
+import { until } from "../support/fuseml.ts";
+
+const execute = promisify(execFile);
+
+export type StartedEngine = { readonly address: string; stop(): Promise<void> };
+
+/** What the distribution provides, by the program that shows that it is there. */
+const packages: Readonly<Record<string, readonly string[]>> = {
+  podman: ["podman", "runc", "catatonit"],
+  dockerd: ["docker.io"],
+  buildah: ["buildah"],
+  "docker-registry": ["docker-registry"],
+  mmdebstrap: ["mmdebstrap"],
+};
+
+/** Installs what is missing from the distribution's packages. */
+export async function installMissing(say: (line: string) => void): Promise<void> {
+  const path = `${process.env.PATH}:/usr/sbin:/sbin`;
+  const missing = Object.entries(packages).filter(([program]) => onPath(program, path) === undefined);
+  if (missing.length === 0) return;
+  const names = missing.flatMap(([, list]) => list);
+  say(`installing ${names.join(" ")}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  await execute("apt-get", ["update", "-qq"], { env });
+  await execute("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...names], {
+    env,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+}
+
+/** Starts an engine with its storage in `directory`, and gives it the image that tests run. @param base a layer */
+export const engineStarters: Readonly<Record<string, (directory: string, base: string) => Promise<StartedEngine>>> = {
+  podman: (directory, base) => start(podman(directory), directory, base),
+  docker: (directory, base) => start(dockerd(directory), directory, base),
+};
+
+type Command = { readonly command: string; readonly args: readonly string[]; readonly env: Record<string, string> };
+
+/** Without a network of its own and without a hand on the machine's firewall. */
+export const dockerd = (directory: string, data = join(directory, "data")): Command => ({
+  command: "dockerd",
+  args: [
+    ["--host", `unix://${join(directory, "engine.sock")}`],
+    ["--data-root", data],
+    ["--exec-root", join(directory, "exec")],
+    ["--pidfile", join(directory, "pid")],
+    ["--bridge", "none"],
+    ["--iptables=false", "--ip-masq=false"],
+  ].flat(),
+  env: {},
+});
+
+/** With the runtime and the limits that work where the machine's own limits are low. */
+const podman = (directory: string): Command => {
+  const configuration = join(directory, "containers.conf");
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(
+    configuration,
+    '[containers]\ndefault_ulimits=["nofile=1024:1024","nproc=4096:4096"]\n[engine]\nruntime="runc"\n',
+  );
+  return {
+    command: "podman",
+    args: [
+      ["--root", join(directory, "data")],
+      ["--runroot", join(directory, "run")],
+      ["system", "service", "--time=0", `unix://${join(directory, "engine.sock")}`],
+    ].flat(),
+    env: { CONTAINERS_CONF: configuration },
+  };
+};
+
+/** Starts an engine and waits until it answers. */
+export async function start(of: Command, directory: string, base?: string): Promise<StartedEngine> {
+  mkdirSync(directory, { recursive: true });
+  const logFile = join(directory, "log");
+  const log = openSync(logFile, "a");
+  const child = spawn(of.command, [...of.args], {
+    stdio: ["ignore", log, log],
+    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, ...of.env },
+  });
+  const socketPath = join(directory, "engine.sock");
+  const docker = new Docker({ socketPath });
+  try {
+    await until(`${of.command} answers`, async () => {
+      if (child.exitCode !== null)
+        throw new Error(`${of.command} ended: ${readFileSync(logFile, "utf8").slice(-2000)}`);
+      try {
+        await docker.ping();
+        return true;
+      } catch {
+        // not listening yet
+        return false;
+      }
+    });
+    if (base) await provideShell(docker, base);
+  } catch (error) {
+    await stop(child, directory);
+    throw error;
+  }
+  return { address: `unix://${socketPath}`, stop: () => stop(child, directory) };
+}
+
+async function provideShell(docker: Docker, base: string): Promise<void> {
+  const [repo = "", tag = ""] = shellImage.split(":");
+  const imported = await docker.importImage(createReadStream(base) as unknown as string, {
+    repo,
+    tag,
+    changes: ['ENTRYPOINT ["sh","-c","eval \\"$SCRIPT\\""]'],
+  });
+  await new Promise<void>((resolve, reject) =>
+    docker.modem.followProgress(imported, (error) => (error ? reject(error) : resolve())),
+  );
+}
+
+async function stop(child: ChildProcess, directory: string): Promise<void> {
+  if (child.exitCode === null) {
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGTERM");
+    await ended;
+  }
+  // file systems that were mounted for containers are let go first
+  const mounts = readFileSync("/proc/mounts", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[1] ?? "")
+    .filter((path) => path.startsWith(`${directory}/`));
+  for (const path of mounts.reverse()) await execute("umount", ["-l", path]);
+  rmSync(directory, { recursive: true, force: true });
+}
