@@ -14,7 +14,7 @@ import { connectEngine } from "@fuseml/server/agents/container/engine-address";
 import { noEngine, shellImage, testEngines } from "@fuseml/server/agents/container/test-engines.fixture";
 import { login, startRegistry, type TestRegistry } from "./registry.ts";
 
-const running: Running = { entrypoint: ["/run"], env: {}, user: "", workingDirectory: "/", labels: {} };
+const running: Running = { entrypoint: ["/program"], env: {}, user: "", workingDirectory: "/", labels: {} };
 
 const step = (image: string, of: Partial<StepSpec> = {}): StepSpec => ({
   name: "a",
@@ -55,7 +55,7 @@ for (const { name, address } of testEngines()) {
       architecture?: string,
     ) {
       const layer = await packLayer(
-        [{ path: "/etc/hello", text: "hello\n" }, ...(file ? [{ path: "/run", mode: 0o755, ...file }] : [])],
+        [{ path: "/etc/hello", text: "hello\n" }, ...(file ? [{ path: "/program", mode: 0o755, ...file }] : [])],
         join(root, "layers"),
       );
       const of = { ...running, ...(architecture ? { architecture } : {}) };

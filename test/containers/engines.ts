@@ -111,13 +111,16 @@ export async function start(of: Command, directory: string, base?: string): Prom
 async function provideShell(docker: Docker, base: string): Promise<void> {
   const [repo = "", tag = ""] = shellImage.split(":");
   const imported = await docker.importImage(createReadStream(base) as unknown as string, {
-    repo,
-    tag,
     changes: ['ENTRYPOINT ["sh","-c","eval \\"$SCRIPT\\""]'],
   });
-  await new Promise<void>((resolve, reject) =>
-    docker.modem.followProgress(imported, (error) => (error ? reject(error) : resolve())),
+  const words = await new Promise<{ status?: string }[]>((resolve, reject) =>
+    docker.modem.followProgress(imported, (error, all: { status?: string }[]) =>
+      error ? reject(error) : resolve(all),
+    ),
   );
+  // podman knows no tag here: it is named afterwards
+  const id = words.map(({ status }) => /^sha256:[0-9a-f]{64}$/.exec(status ?? "")?.[0]).find(Boolean);
+  await docker.getImage(id ?? "").tag({ repo, tag });
 }
 
 async function stop(child: ChildProcess, directory: string): Promise<void> {

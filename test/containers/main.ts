@@ -11,7 +11,7 @@ import { baseLayer } from "@fuseml/images/base";
 import { imageCache } from "@fuseml/images/publish";
 import { engineStarters, installMissing } from "./engines.ts";
 
-const { values } = parseArgs({ options: { only: { type: "string" }, pattern: { type: "string" } } });
+const { values } = parseArgs({ options: { only: { type: "string" }, pattern: { type: "string" }, file: { type: "string" } } });
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 const scratch = mkdtempSync(join(tmpdir(), "fuseml-engines-"));
 const stops: (() => Promise<void>)[] = [];
@@ -37,13 +37,17 @@ try {
 }
 
 function run(extra: Record<string, string>): Promise<number> {
-  const files = ["packages/server/src/agents/container/*.test.ts", "test/containers/*.test.ts"];
+  const files = values.file !== undefined ? [values.file] : ["packages/server/src/agents/container/*.test.ts", "test/containers/*.test.ts"];
   const only = values.pattern === undefined ? [] : [`--test-name-pattern=${values.pattern}`];
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["--test", "--test-concurrency=1", ...only, ...files], {
-      stdio: "inherit",
-      env: { ...process.env, ...extra },
-    });
+    const child = spawn(
+      process.execPath,
+      ["--test", "--test-concurrency=1", "--test-timeout=300000", ...only, ...files],
+      {
+        stdio: "inherit",
+        env: { ...process.env, ...extra },
+      },
+    );
     child.once("exit", (code) => resolve(code ?? 1));
   });
 }

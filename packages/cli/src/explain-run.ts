@@ -38,6 +38,7 @@ function explainStep(run: RunDetail, step: Step): string[] {
   const matrix = Object.entries(step.matrix ?? {}).map(([name, value]) => `${name}=${value}`);
   if (matrix.length > 0) lines.push(`  matrix ${matrix.join(" ")}`);
   if (step.waitsFor) lines.push(`  waits for ${describeGate(step.waitsFor)}`);
+  if (step.image) lines.push(`  image: ${step.image}`);
   if (step.reused) lines.push(`  reused: ${step.reused.run} made this result in step ${step.reused.step}`);
   if (step.notReused) lines.push(`  ran, because no earlier result fits: ${step.notReused}`);
   for (const { attempt, error } of step.attempts)

@@ -10,6 +10,7 @@ import { addCodesetCommands } from "./commands/codeset.ts";
 import { addExtensionCommands } from "./commands/extension.ts";
 import { addProjectCommands } from "./commands/project.ts";
 import { addQuickstartCommand } from "./commands/quickstart.ts";
+import { addRegistryCommands } from "./commands/registry.ts";
 import { addRunCommands } from "./commands/run.ts";
 import { addRunnableCommands } from "./commands/runnable.ts";
 import { addServerCommands } from "./commands/server.ts";
@@ -41,6 +42,7 @@ function program(): Command {
   addApplicationCommands(fuseml);
   addExtensionCommands(fuseml);
   addRunnableCommands(fuseml);
+  addRegistryCommands(fuseml);
   addCacheCommands(fuseml);
   addWebhookCommands(fuseml);
   addTokenCommands(fuseml);

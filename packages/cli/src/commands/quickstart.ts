@@ -30,16 +30,19 @@ export function addQuickstartCommand(program: Command): void {
       .command("quickstart")
       .description("from nothing to a served model: server, MLflow, an example codeset, a workflow, a prediction")
       .addOption(
-        new Option("--agent <agent>", "where steps run: as processes of this machine, or in containers")
-          .choices(["host", "container"])
-          .default("host"),
+        new Option(
+          "--agent <agent>",
+          "where steps run: as processes of this machine (host, the default), or in containers",
+        ).choices(["host", "container"]),
       )
       .option("--stop", "stop everything that it started before it exits"),
     "fuseml quickstart",
   ).action(
-    action<{ stop?: boolean; agent: Agent }>(async ({ terminal, env }, options) => {
+    action<{ stop?: boolean; agent?: Agent }>(async ({ terminal, env }, options) => {
+      const agents = options.agent ?? env.FUSEML_AGENTS ?? "host";
+      const agent = agents.includes("container") ? "container" : "host";
       try {
-        await quickstart(terminal, { FUSEML_AGENTS: options.agent, ...env }, options.agent, options.stop ?? false);
+        await quickstart(terminal, { ...env, FUSEML_AGENTS: agents }, agent, options.stop ?? false);
       } finally {
         if (options.stop && (await stopServer(dataDirectory(env))))
           terminal.err(`${pc.green("✓")} everything stopped\n`);

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { Writable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "@fuseml/core/errors";
 import type Docker from "dockerode";
@@ -85,7 +85,7 @@ export class ContainerStep implements RunningStep {
     const before = await this.container.inspect();
     // claimed, and the server was killed before it was started
     if (before.State.Status === "created") await this.start();
-    const log = await this.copyLog();
+    const log = await this.copyLog({ follow: true });
     try {
       await this.container.wait();
       await Promise.race([log.ended, sleep(logEndsWithinMs, undefined, { ref: false })]);
@@ -94,6 +94,12 @@ export class ContainerStep implements RunningStep {
     }
     const { State: state } = await this.container.inspect();
     if (state.Running || state.Status === "created") return undefined;
+    if (this.engine.kind === "podman") {
+      // it may stop following before it has told everything: what is missing is fetched
+      const rest = await this.copyLog({ follow: false });
+      await rest.ended;
+      rest.close();
+    }
     return this.judge(state);
   }
 
@@ -129,16 +135,22 @@ export class ContainerStep implements RunningStep {
     return { type: "exited", code };
   }
 
+  private async openLog(follow: boolean): Promise<NodeJS.ReadableStream> {
+    const what = { stdout: true, stderr: true } as const;
+    if (follow) return this.container.logs({ ...what, follow: true });
+    return Readable.from([await this.container.logs({ ...what, follow: false })]);
+  }
+
   private lastWords(): string {
     const raw = join(this.directory, files.raw);
     return existsSync(raw) ? readFileSync(raw, "utf8").slice(-2000) : "";
   }
 
   /** Brings the raw log up to date and goes on; what is there already, of this try or before a crash, is passed over. */
-  private async copyLog(): Promise<{ readonly ended: Promise<void>; close(): void }> {
+  private async copyLog({ follow }: { follow: boolean }): Promise<{ readonly ended: Promise<void>; close(): void }> {
     const raw = join(this.directory, files.raw);
     let known = existsSync(raw) ? Math.max(0, statSync(raw).size - this.claim.preface) : 0;
-    const stream = await this.container.logs({ follow: true, stdout: true, stderr: true });
+    const stream = await this.openLog(follow);
     const file = openSync(raw, "a", 0o600);
     let open = true;
     const sink = new Writable({

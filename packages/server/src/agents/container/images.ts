@@ -160,6 +160,7 @@ export class Images {
           path: "/v4.0.0/libpod/images/pull?",
           method: "POST",
           isStream: true,
+          authconfig: login,
           options: { reference: image, tlsVerify: "false" },
           statusCodes: { 200: true, 500: "server error" },
         },
