@@ -108,6 +108,33 @@ export async function start(of: Command, directory: string, base?: string): Prom
   return { address: `unix://${socketPath}`, stop: () => stop(child, directory) };
 }
 
+/** Storage of its own for Buildah, with a base image in it; the variables that make it use that. @param base a layer */
+export async function provideBuildah(
+  directory: string,
+  base: string,
+): Promise<{ env: Record<string, string>; stop(): Promise<void> }> {
+  mkdirSync(directory, { recursive: true });
+  const name = "localhost/fuseml-test/base:1";
+  const storage = join(directory, "storage.conf");
+  writeFileSync(
+    storage,
+    `[storage]\ndriver = "overlay"\ngraphroot = "${join(directory, "data")}"\nrunroot = "${join(directory, "run")}"\n`,
+  );
+  const env = { CONTAINERS_STORAGE_CONF: storage, BUILDAH_ISOLATION: "chroot" };
+  const options = { env: { ...process.env, ...env } };
+  const container = (await execute("buildah", ["from", "scratch"], options)).stdout.trim();
+  await execute("buildah", ["add", "--quiet", container, base, "/"], options);
+  await execute("buildah", ["commit", "--quiet", container, name], options);
+  await execute("buildah", ["rm", container], options);
+  return {
+    env: { ...env, FUSEML_TEST_BUILDAH: name },
+    stop: async () => {
+      await execute("buildah", ["rm", "--all"], options);
+      await letGo(directory);
+    },
+  };
+}
+
 async function provideShell(docker: Docker, base: string): Promise<void> {
   const [repo = "", tag = ""] = shellImage.split(":");
   const imported = await docker.importImage(createReadStream(base) as unknown as string, {
@@ -129,7 +156,11 @@ async function stop(child: ChildProcess, directory: string): Promise<void> {
     child.kill("SIGTERM");
     await ended;
   }
-  // file systems that were mounted for containers are let go first
+  await letGo(directory);
+}
+
+/** Removes storage; file systems that were mounted in it for containers are let go first. */
+async function letGo(directory: string): Promise<void> {
   const mounts = readFileSync("/proc/mounts", "utf8")
     .split("\n")
     .map((line) => line.split(" ")[1] ?? "")

@@ -9,9 +9,11 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { baseLayer } from "@fuseml/images/base";
 import { imageCache } from "@fuseml/images/publish";
-import { engineStarters, installMissing } from "./engines.ts";
+import { engineStarters, installMissing, provideBuildah } from "./engines.ts";
 
-const { values } = parseArgs({ options: { only: { type: "string" }, pattern: { type: "string" }, file: { type: "string" } } });
+const { values } = parseArgs({
+  options: { only: { type: "string" }, pattern: { type: "string" }, file: { type: "string" } },
+});
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 const scratch = mkdtempSync(join(tmpdir(), "fuseml-engines-"));
 const stops: (() => Promise<void>)[] = [];
@@ -27,7 +29,10 @@ try {
     stops.push(engine.stop);
     addresses.push(`${name}=${engine.address}`);
   }
+  const tool = await provideBuildah(join(scratch, "buildah"), base.file);
+  stops.push(tool.stop);
   process.exitCode = await run({
+    ...tool.env,
     FUSEML_TEST_ENGINES: addresses.join(","),
     FUSEML_TEST_BASE: base.file,
   });
@@ -37,7 +42,10 @@ try {
 }
 
 function run(extra: Record<string, string>): Promise<number> {
-  const files = values.file !== undefined ? [values.file] : ["packages/server/src/agents/container/*.test.ts", "test/containers/*.test.ts"];
+  const files =
+    values.file !== undefined
+      ? [values.file]
+      : ["packages/server/src/agents/container/*.test.ts", "test/containers/*.test.ts"];
   const only = values.pattern === undefined ? [] : [`--test-name-pattern=${values.pattern}`];
   return new Promise((resolve) => {
     const child = spawn(

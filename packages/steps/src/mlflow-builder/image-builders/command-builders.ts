@@ -35,6 +35,10 @@ export const buildah: BuildTool = {
   ],
 };
 
+/** BuildKit's client takes values on its command line only, which others can read: those with a login in them stay out. */
+const withoutLogins = (args: ImageBuild["args"]): [string, string][] =>
+  Object.entries(args).filter(([, value]) => !/\/\/[^/]*@/.test(value));
+
 /** BuildKit, at the address in BUILDKIT_HOST; rootless in clusters. */
 export const buildKit: BuildTool = {
   name: "BuildKit",
@@ -46,7 +50,7 @@ export const buildKit: BuildTool = {
       `--local=context=${context}`,
       `--local=dockerfile=${context}`,
       `--opt=filename=${file}`,
-      ...Object.entries(args).map(([arg, value]) => `--opt=build-arg:${arg}=${value}`),
+      ...withoutLogins(args).map(([arg, value]) => `--opt=build-arg:${arg}=${value}`),
       `--output=type=image,name=${name},push=true${insecure ? ",registry.insecure=true" : ""}`,
     ],
   ],

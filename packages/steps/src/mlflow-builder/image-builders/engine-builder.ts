@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import { stripVTControlCharacters } from "node:util";
 import Docker from "dockerode";
 import { pack } from "tar-stream";
 import { StepError } from "../../step/context.ts";
@@ -64,10 +65,14 @@ export class EngineBuilder implements ImageBuilder {
           const word = words?.find((one) => one.error !== undefined);
           if (!error && !word) return resolve();
           const reason = error?.message ?? word?.errorDetail?.message ?? word?.error ?? "";
-          reject(new StepError(`${failed}: ${reason.trim()}\n${last.join("\n")}`.trim(), hintFor(reason)));
+          reject(
+            new StepError(`${failed}: ${reason.trim()}\n${last.join("\n")}`.trim(), hintFor(reason, last.join("\n"))),
+          );
         },
         ({ stream: text }: EngineWord) => {
-          for (const line of (text ?? "").split("\n").filter((one) => one.trim())) {
+          for (const line of stripVTControlCharacters(text ?? "")
+            .split("\n")
+            .filter((one) => one.trim())) {
             last.push(line.trimEnd());
             if (last.length > 15) last.shift();
             say(line.trimEnd());
@@ -78,9 +83,9 @@ export class EngineBuilder implements ImageBuilder {
   }
 }
 
-/** What to do about an engine's words. */
-export function hintFor(reason: string): string {
-  if (/no space left|disk quota/i.test(reason))
+/** What to do about the words of an engine or a tool. @param log what the build printed last */
+export function hintFor(reason: string, log = ""): string {
+  if (/no space left|disk quota/i.test(`${reason}\n${log}`))
     return "the disk is full: free some space, then resume the run; no tag was pushed";
   if (/connection refused|EOF|dial tcp|no such host|reset by peer|unreachable|pinging/i.test(reason))
     return "the registry does not answer: when it is there again, resume the run; no tag was pushed";
