@@ -180,6 +180,58 @@ once()
 print("chain", once() * 1000)
 `;
 
+/** Airflow as it is run in earnest on one machine: scheduler, DAG processor and API server, each task a process of its LocalExecutor. */
+const airflowLocal = `import os, signal, socket, sqlite3, subprocess, sys, time
+N = int(sys.argv[1])
+home = os.environ["AIRFLOW_HOME"] + "/local"
+os.makedirs(home + "/dags", exist_ok=True)
+open(home + "/dags/chain.py", "w").write(f"""
+from datetime import datetime
+from airflow.sdk import dag, task
+@dag(schedule=None, start_date=datetime(2026, 1, 1), catchup=False)
+def chain():
+    @task
+    def step(x): return x
+    x = 0
+    for _ in range({N}): x = step(x)
+chain()
+""")
+with socket.socket() as s:
+    s.bind(("127.0.0.1", 0))
+    port = s.getsockname()[1]
+env = {**os.environ, "AIRFLOW_HOME": home, "AIRFLOW__CORE__EXECUTOR": "LocalExecutor", "AIRFLOW__API__PORT": str(port),
+       "AIRFLOW__API__HOST": "127.0.0.1", "AIRFLOW__API__WORKERS": "1", "AIRFLOW__CORE__PARALLELISM": "2",
+       "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+       "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False", "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5"}
+airflow = os.path.join(os.path.dirname(sys.executable), "airflow")
+quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": env}
+def ask(sql):
+    try:
+        with sqlite3.connect(f"file:{home}/airflow.db?mode=ro", uri=True) as db:
+            return db.execute(sql).fetchone()
+    except sqlite3.OperationalError:
+        return None
+def until(sql, accept):
+    while True:
+        row = ask(sql)
+        if row and accept(row):
+            return row
+        time.sleep(0.2)
+server = subprocess.Popen([airflow, "standalone"], start_new_session=True, **quiet)
+try:
+    until("select count(*) from dag where dag_id = 'chain'", lambda row: row[0] > 0)
+    took = []
+    for n in range(2):
+        subprocess.run([airflow, "dags", "trigger", "chain", "--run-id", f"r{n}"], check=True, **quiet)
+        state, = until(f"select state from dag_run where run_id = 'r{n}'", lambda row: row[0] in ("success", "failed"))
+        assert state == "success", state
+        took.append(ask(f"select (julianday(end_date) - julianday(start_date)) * 86400000 from dag_run where run_id = 'r{n}'")[0])
+    print("chain", took[-1])
+finally:
+    os.killpg(server.pid, signal.SIGTERM)
+    server.wait(60)
+`;
+
 export const peers: readonly Peer[] = [
   {
     name: "DBOS (PostgreSQL)",
@@ -243,5 +295,14 @@ export const peers: readonly Peer[] = [
     install: { pip: ["apache-airflow"] },
     file: "chain.py",
     program: airflow,
+  },
+  {
+    name: "Airflow (LocalExecutor)",
+    step: "process",
+    durable: "states, SQLite",
+    steps: 20,
+    install: { pip: ["apache-airflow"] },
+    file: "chain.py",
+    program: airflowLocal,
   },
 ];
