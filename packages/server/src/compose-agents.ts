@@ -4,6 +4,7 @@ import { ContainerEngine, socketInStep } from "./agents/container/engine.ts";
 import { type ConnectedEngine, findEngine } from "./agents/container/engine-address.ts";
 import { ImageNames } from "./agents/container/image-names.ts";
 import { Images } from "./agents/container/images.ts";
+import { OwnImages } from "./agents/container/own-images.ts";
 import { loginFiles } from "./agents/container/registry-login.ts";
 import { stepEnvironment } from "./agents/container/step-environment.ts";
 import { HostEngine } from "./agents/host/engine.ts";
@@ -80,8 +81,15 @@ async function containerAgent(parts: Parts, engine: ConnectedEngine): Promise<Se
   const own = of.imageRegistry ?? `${address ?? "localhost"}/fuseml`;
   const names = new ImageNames([{ image: `${published}*`, as: `${own}/*` }], at.images, version);
   const builderImage = `${published}mlflow-builder`;
+  // with the host beside it, it does not have to fail for want of FuseML's own images
+  const ownImages = new OwnImages(
+    (image) => configuration.agents?.includes("host") === true && names.isOwn(image),
+    async () => registry === undefined || (await registry.digestOf("fuseml/mlflow-builder", version)) !== undefined,
+  );
+  await ownImages.refresh();
   const containers = new ContainerEngine({
     engine,
+    has: (image) => ownImages.has(image, (error) => log.warn({ err: error }, "the registry does not tell its images")),
     images: new Images({ engine, names, policy: of.pullPolicy, loginFiles: loginFiles(process.env), registry }),
     code,
     directory: at.containerSegments,

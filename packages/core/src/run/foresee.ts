@@ -1,9 +1,9 @@
 import { holds, parseCondition } from "../workflow/condition.ts";
 import { formatTemplate, isMatrix, isOutput, type Reference } from "../workflow/expression.ts";
+import { chooseAgent, type PlannableAgent } from "./choose-agent.ts";
 import { giveOutputs, isComplete, outputValue } from "./complete.ts";
 import { inOrder, type StepGraph, type StepNode } from "./graph.ts";
 import { type Combination, expand } from "./matrix.ts";
-import type { PlannableAgent } from "./plan.ts";
 import { isReusable } from "./reuse.ts";
 import { inputValue, type PinnedInputs, type StepSpec, specify } from "./spec.ts";
 import type { Outputs } from "./state.ts";
@@ -85,16 +85,12 @@ class Foresight {
       this.steps.push({ ...base, reuse });
       return;
     }
-    let refused: Error = new Error("there is no workload agent");
-    const agent = this.agents.find((candidate) => {
-      const answer = candidate.accepts(spec);
-      if (!answer.accepted) refused = answer.reason;
-      return answer.accepted;
-    });
-    if (!agent) {
-      this.steps.push({ ...base, refused });
+    const chosen = chooseAgent(this.agents, spec);
+    if ("refused" in chosen) {
+      this.steps.push({ ...base, refused: chosen.refused });
       return;
     }
+    const { agent } = chosen;
     const alone = boundary || unknown || (reusable && !ready);
     const segment = this.place(node, agent.name, alone);
     this.steps.push({ ...base, agent: agent.name, segment, ...(reuse ? { reuse } : {}) });

@@ -50,7 +50,7 @@ export function stepGraph(definition: WorkflowDefinition): StepGraph {
     if (definition.order !== "dataflow" && before !== undefined) needs.add(before);
     nodes.set(step.name, {
       name: step.name,
-      definition: step,
+      definition: step.zone === undefined && definition.zone !== undefined ? { ...step, zone: definition.zone } : step,
       needs: [...needs],
       uses,
       plannedOn: [...plannedOn],

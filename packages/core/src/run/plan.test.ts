@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { workflowDefinition } from "../workflow/definition.ts";
+import type { PlannableAgent } from "./choose-agent.ts";
 import { completeStep } from "./complete.ts";
 import { stepGraph } from "./graph.ts";
 import { initialRows, type Picture, type StepRow, type StepsOf, withExpansion, withRows } from "./picture.ts";
-import { type PlannableAgent, plan } from "./plan.ts";
+import { plan } from "./plan.ts";
 import type { PinnedInputs } from "./spec.ts";
 import { countSteps, type Outputs, type StepState } from "./state.ts";
 

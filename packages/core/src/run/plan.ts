@@ -1,6 +1,7 @@
 import { failure } from "../errors.ts";
 import { holds, parseCondition } from "../workflow/condition.ts";
 import { isMatrix, isOutput, type OutputReference, type Reference } from "../workflow/expression.ts";
+import { chooseAgent, type PlannableAgent } from "./choose-agent.ts";
 import { giveOutputs, isComplete, outputValue } from "./complete.ts";
 import { passage, sameGate } from "./gate.ts";
 import { inOrder, type StepNode } from "./graph.ts";
@@ -19,12 +20,6 @@ export type Segment = {
   readonly steps: readonly StepSpec[];
 };
 
-/** What an agent says of a step: it can take it, or why it cannot. */
-export type Acceptance = { readonly accepted: true } | { readonly accepted: false; readonly reason: Error };
-
-/** An agent as the planner sees it. */
-export type PlannableAgent = { readonly name: string; accepts(step: StepSpec): Acceptance };
-
 /** Of one run, at most so many step runs are handed to agents at once. */
 export const inFlightLimit = 1000;
 
@@ -42,7 +37,7 @@ export type Decision = {
   readonly segments: readonly Segment[];
   /** When to plan again although nothing happens. */
   readonly wakeAt: string | undefined;
-  /** No agent takes this step. `reason` is the last agent's. */
+  /** No agent takes this step. */
   readonly refused: { readonly step: string; readonly reason: Error } | undefined;
 };
 
@@ -215,16 +210,12 @@ class Planner {
 
   /** Puts a step run into a new segment of the agent that takes it. */
   private place(node: StepNode, spec: StepSpec): boolean {
-    let reason: Error = new Error("there is no workload agent");
-    const agent = this.agents.find((candidate) => {
-      const answer = candidate.accepts(spec);
-      if (!answer.accepted) reason = answer.reason;
-      return answer.accepted;
-    });
-    if (!agent) {
-      this.refused = { step: spec.name, reason };
+    const chosen = chooseAgent(this.agents, spec);
+    if ("refused" in chosen) {
+      this.refused = { step: spec.name, reason: chosen.refused };
       return false;
     }
+    const { agent } = chosen;
     const pending = node.needs.filter((need) => !this.isOver(need));
     const segment = this.open.get(agent.name) ?? { agent: agent.name, steps: [], included: new Map<string, number>() };
     // what it waits for is with another agent: its turn comes when that segment is over

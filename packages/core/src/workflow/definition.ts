@@ -179,6 +179,7 @@ export const workflowDefinition = z
     }),
     parallelism: count.optional().meta({ description: "at most so many steps of a run at once" }),
     timeout: duration.optional().meta({ description: "for the whole run" }),
+    zone: z.string().optional().meta({ description: "where steps run that do not say it themselves" }),
     schedule: schedule.optional().meta({ description: "what an assignment follows unless it has its own" }),
     steps: z.array(step).min(1, "a workflow has at least one step"),
     created: z.string().optional().meta({ description: "set by the server; ignored when given" }),

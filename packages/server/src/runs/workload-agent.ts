@@ -1,5 +1,6 @@
+import type { Acceptance } from "@fuseml/core/run/choose-agent";
 import type { KnownOutputs, ResolvedVariables } from "@fuseml/core/run/complete";
-import type { Acceptance, Segment } from "@fuseml/core/run/plan";
+import type { Segment } from "@fuseml/core/run/plan";
 import type { StepSpec } from "@fuseml/core/run/spec";
 import type { StepEvent } from "@fuseml/core/run/state";
 

@@ -42,6 +42,7 @@ export function makeAgent(
     zone: "container",
     network: of.network ?? "host",
     environment: { env: {}, files: {} },
+    has: () => true,
     builder: { isBuilder: () => false, env: {} },
   });
   const agent = new SegmentAgent({

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { appendFileSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { failure } from "@fuseml/core/errors";
-import type { Acceptance } from "@fuseml/core/run/plan";
+import type { Acceptance } from "@fuseml/core/run/choose-agent";
 import { parseQuantity } from "@fuseml/core/run/quantity";
 import type { StepSpec } from "@fuseml/core/run/spec";
 import { literal } from "@fuseml/core/workflow/expression";
@@ -45,6 +45,8 @@ export type ContainerEngineParts = {
   /** For every step: proxies, package indexes, certificates. */
   readonly environment: StepEnvironment;
   /** Variables for steps that build images; these steps reach the engine, too. */
+  /** Whether an image may be started here at all; when not, another agent is asked. */
+  readonly has: (image: string) => boolean;
   readonly builder: { isBuilder(image: string): boolean; readonly env: Readonly<Record<string, string>> };
 };
 
@@ -80,6 +82,13 @@ export class ContainerEngine implements StepEngine {
         accepted: false,
         reason: failure("container.host-image", { step: step.name, image: image.text }),
       };
+    if ("text" in image && !this.parts.has(image.text)) {
+      const reason = "it has not been made yet";
+      return {
+        accepted: false,
+        reason: failure("image.not-found", { image: this.parts.images.nameOf(image.text), reason }),
+      };
+    }
     return { accepted: true };
   }
 

@@ -44,6 +44,12 @@ export class ImageNames {
     return image;
   }
 
+  /** Whether one of FuseML's own step images is meant. */
+  isOwn(image: string): boolean {
+    const applies = (rule: ImageRule) => applyRule(rule, image) !== undefined;
+    return !this.userRules().some(applies) && this.own.some(applies);
+  }
+
   private userRules(): readonly ImageRule[] {
     const { file } = this;
     if (!existsSync(file)) return [];

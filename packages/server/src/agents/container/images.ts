@@ -43,6 +43,11 @@ export class Images {
     this.parts = parts;
   }
 
+  /** The image that is meant by a name here. */
+  nameOf(name: string): string {
+    return this.parts.names.resolve(name);
+  }
+
   /** The image that is meant by a name, on the engine. @throws `image.*`, `container.engine-gone` */
   async ensure(name: string, say: (line: string) => void): Promise<ReadyImage> {
     const image = this.parts.names.resolve(name);

@@ -1,5 +1,5 @@
 import { failure } from "@fuseml/core/errors";
-import type { Acceptance } from "@fuseml/core/run/plan";
+import type { Acceptance } from "@fuseml/core/run/choose-agent";
 import type { StepSpec } from "@fuseml/core/run/spec";
 import { literal } from "@fuseml/core/workflow/expression";
 import type { CodeStore } from "../../codesets/code-store.ts";

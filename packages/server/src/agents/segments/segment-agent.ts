@@ -2,7 +2,8 @@ import { closeSync, existsSync, mkdirSync, openSync, readSync, rmSync, statSync 
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { failure } from "@fuseml/core/errors";
-import type { Acceptance, Segment } from "@fuseml/core/run/plan";
+import type { Acceptance } from "@fuseml/core/run/choose-agent";
+import type { Segment } from "@fuseml/core/run/plan";
 import type { StepSpec } from "@fuseml/core/run/spec";
 import type { StepEvent } from "@fuseml/core/run/state";
 import { writeAtomically } from "../../platform/files/atomic.ts";

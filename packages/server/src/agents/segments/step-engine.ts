@@ -1,6 +1,6 @@
 import type { FuseError } from "@fuseml/core/errors";
+import type { Acceptance } from "@fuseml/core/run/choose-agent";
 import type { KnownOutputs } from "@fuseml/core/run/complete";
-import type { Acceptance } from "@fuseml/core/run/plan";
 import type { StepSpec } from "@fuseml/core/run/spec";
 import type { SegmentContext } from "../../runs/workload-agent.ts";
 

@@ -1,4 +1,5 @@
-import type { Acceptance, Segment } from "@fuseml/core/run/plan";
+import type { Acceptance } from "@fuseml/core/run/choose-agent";
+import type { Segment } from "@fuseml/core/run/plan";
 import type { StepSpec } from "@fuseml/core/run/spec";
 import type { StepEvent } from "@fuseml/core/run/state";
 import type { LogChunk, SegmentContext, WorkloadAgent } from "../workload-agent.ts";
