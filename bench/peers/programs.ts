@@ -199,7 +199,8 @@ chain()
 with socket.socket() as s:
     s.bind(("127.0.0.1", 0))
     port = s.getsockname()[1]
-env = {**os.environ, "AIRFLOW_HOME": home, "AIRFLOW__CORE__EXECUTOR": "LocalExecutor", "AIRFLOW__API__PORT": str(port),
+bin = os.path.dirname(sys.executable)
+env = {**os.environ, "PATH": bin + ":" + os.environ["PATH"], "AIRFLOW_HOME": home, "AIRFLOW__CORE__EXECUTOR": "LocalExecutor", "AIRFLOW__API__PORT": str(port),
        "AIRFLOW__API__HOST": "127.0.0.1", "AIRFLOW__API__WORKERS": "1", "AIRFLOW__CORE__PARALLELISM": "2",
        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False", "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5"}
@@ -300,7 +301,7 @@ export const peers: readonly Peer[] = [
     name: "Airflow (LocalExecutor)",
     step: "process",
     durable: "states, SQLite",
-    steps: 20,
+    steps: 10,
     install: { pip: ["apache-airflow"] },
     file: "chain.py",
     program: airflowLocal,

@@ -41,13 +41,14 @@ function defaults(step: WorkflowStep, { input }: RunnableDescriptor): { name: st
   return Object.entries(input?.parameters ?? {}).flatMap(([name, { defaultValue }]) =>
     defaultValue === undefined || given.has(name)
       ? []
-      : [{ name: `FUSEML_${name.toUpperCase().replaceAll("-", "_")}`, value: defaultValue }],
+      : [{ name: `FUSEML_${name.toUpperCase().replaceAll("-", "_")}`, value: String(defaultValue) }],
   );
 }
 
 function inputOf(step: WorkflowStep, { input }: RunnableDescriptor, name: string): string | undefined {
   const given = step.inputs?.find((one) => one.name === name);
-  return given?.codeset?.path ?? given?.value ?? input?.parameters?.[name]?.defaultValue;
+  const fallback = input?.parameters?.[name]?.defaultValue;
+  return given?.codeset?.path ?? given?.value ?? (fallback === undefined ? undefined : String(fallback));
 }
 
 /** A command line in words: quotes keep words together, expressions are one. */

@@ -8,7 +8,7 @@ const parameter = z
   .looseObject({
     description: z.string().optional(),
     optional: z.boolean().optional(),
-    defaultValue: z.union([z.string(), z.number(), z.boolean()]).transform(String).optional(),
+    defaultValue: z.union([z.string(), z.number(), z.boolean()]).optional(),
     path: z.string().optional(),
     labels: z.record(z.string(), z.unknown()).optional(),
   })
