@@ -58,14 +58,19 @@ export const dockerd = (directory: string, data = join(directory, "data")): Comm
   env: {},
 });
 
-/** With the runtime and the limits that work where the machine's own limits are low. */
-const podman = (directory: string): Command => {
-  const configuration = join(directory, "containers.conf");
+/** Names the runtime and the limits that work where the machine's own limits are low. */
+function containersConfiguration(directory: string): { CONTAINERS_CONF: string } {
+  const file = join(directory, "containers.conf");
   mkdirSync(directory, { recursive: true });
   writeFileSync(
-    configuration,
+    file,
     '[containers]\ndefault_ulimits=["nofile=1024:1024","nproc=4096:4096"]\n[engine]\nruntime="runc"\n',
   );
+  return { CONTAINERS_CONF: file };
+}
+
+const podman = (directory: string): Command => {
+  const env = containersConfiguration(directory);
   return {
     command: "podman",
     args: [
@@ -73,7 +78,7 @@ const podman = (directory: string): Command => {
       ["--runroot", join(directory, "run")],
       ["system", "service", "--time=0", `unix://${join(directory, "engine.sock")}`],
     ].flat(),
-    env: { CONTAINERS_CONF: configuration },
+    env,
   };
 };
 
@@ -113,14 +118,14 @@ export async function provideBuildah(
   directory: string,
   base: string,
 ): Promise<{ env: Record<string, string>; stop(): Promise<void> }> {
-  mkdirSync(directory, { recursive: true });
+  const limits = containersConfiguration(directory);
   const name = "localhost/fuseml-test/base:1";
   const storage = join(directory, "storage.conf");
   writeFileSync(
     storage,
     `[storage]\ndriver = "overlay"\ngraphroot = "${join(directory, "data")}"\nrunroot = "${join(directory, "run")}"\n`,
   );
-  const env = { CONTAINERS_STORAGE_CONF: storage, BUILDAH_ISOLATION: "chroot" };
+  const env = { ...limits, CONTAINERS_STORAGE_CONF: storage, BUILDAH_ISOLATION: "chroot" };
   const options = { env: { ...process.env, ...env } };
   const container = (await execute("buildah", ["from", "scratch"], options)).stdout.trim();
   await execute("buildah", ["add", "--quiet", container, base, "/"], options);

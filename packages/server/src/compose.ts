@@ -296,9 +296,10 @@ export async function compose(
 }
 
 /** The database that the configuration names. */
-export function openStore({ databaseUrl }: Configuration, file: string, log: Log): Promise<Store> {
+export function openStore({ databaseUrl, leaseMs }: Configuration, file: string, log: Log): Promise<Store> {
   if (databaseUrl === undefined) return sqliteStore(file);
-  return postgresStore(databaseUrl, (error) => log.warn({ err: error }, "a connection to the database broke"));
+  const broken = (error: Error) => log.warn({ err: error }, "a connection to the database broke");
+  return postgresStore(databaseUrl, broken, leaseMs);
 }
 
 /** The digest of an image, as the first agent that knows it tells. */

@@ -92,8 +92,8 @@ export async function sqliteStore(location: string): Promise<Store> {
 }
 
 /** The store on PostgreSQL, for several servers. Brings the schema up to date. @throws `server.schema-too-new` */
-export async function postgresStore(url: string, broken: (error: Error) => void): Promise<Store> {
-  const db = openPostgres<Schema>(url, broken);
+export async function postgresStore(url: string, broken: (error: Error) => void, standStillMs = 5000): Promise<Store> {
+  const db = openPostgres<Schema>(url, broken, standStillMs);
   const lock = `SELECT pg_advisory_xact_lock(${schemaLock})`;
   await migrate(db as unknown as Kysely<unknown>, migrations(postgresDialect), lock);
   return storeOver(db, {

@@ -5,9 +5,22 @@ import pg from "pg";
 const connections = 10;
 const connectWithinMs = 5000;
 
-/** Kysely on PostgreSQL. A connection that breaks is replaced by another one: what it was doing fails, and may be tried again. */
-export function openPostgres<Schema>(url: string, broken: (error: Error) => void): Kysely<Schema> {
-  const pool = new pg.Pool({ connectionString: url, max: connections, connectionTimeoutMillis: connectWithinMs });
+/**
+ * Kysely on PostgreSQL. A connection that breaks is replaced by another one: what it was doing fails, and may be tried again.
+ * @param standStillMs the database ends a transaction in which nothing happens for so long: a server that stands still in the
+ *   middle of one would keep its locks from all others
+ */
+export function openPostgres<Schema>(
+  url: string,
+  broken: (error: Error) => void,
+  standStillMs: number,
+): Kysely<Schema> {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: connections,
+    connectionTimeoutMillis: connectWithinMs,
+    idle_in_transaction_session_timeout: standStillMs,
+  });
   // a connection that the database closed: an idle one is told by the pool, one in use by itself
   pool.on("error", broken);
   pool.on("connect", (client) => client.on("error", broken));
@@ -24,7 +37,7 @@ const lost =
 /** The database cannot be reached, ends, starts or has no room: the same may work later. */
 export function isPassing(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  // SQLSTATE: connection exceptions, resources, operator intervention, transactions in each other's way
-  if (/^(08|53|57|40)\w{3}$/.test(String(code))) return true;
+  // SQLSTATE: connection exceptions, resources, operator intervention, transactions in each other's way, or standing still
+  if (/^((08|53|57|40)\w{3}|25P03)$/.test(String(code))) return true;
   return /^(ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOENT)$/.test(String(code)) || lost.test(String(message));
 }
