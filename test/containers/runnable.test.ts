@@ -1,9 +1,17 @@
-/** Runnables as steps: registered, checked when a workflow is made, run with the command that their descriptor says. */
+/** Steps in containers through the whole product. Runnables: registered, checked when a workflow is made, run with the command that their descriptor says. */
 import assert from "node:assert/strict";
+import { createReadStream, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { createGunzip } from "node:zlib";
+import { assemble } from "@fuseml/images/image";
+import { layerOf, packLayer } from "@fuseml/images/layer";
+import { pushImage } from "@fuseml/images/push";
 import { noEngine, shellImage, testEngines } from "@fuseml/server/agents/container/test-engines.fixture";
 import { freePort } from "@fuseml/server/platform/processes/ports";
 import { Fuseml } from "../support/fuseml.ts";
+import { startRegistry } from "./registry.ts";
 
 const descriptor = `
 id: greeter
@@ -114,5 +122,42 @@ describe("runnables", { skip: noEngine }, () => {
     const { code, err } = await fuseml.cli("workflow", "run", "large", "--wait");
     assert.notEqual(code, 0);
     assert.match(err, /1000 processors, and there are/);
+  });
+
+  test("a run whose image is not there goes on where it was when the image has come", async () => {
+    const registry = await startRegistry();
+    const layers = mkdtempSync(join(tmpdir(), "fuseml-layers-"));
+    try {
+      const image = `${registry.address}/late/image:1`;
+      fuseml.directory(".", {
+        "late.yaml": `name: late\nsteps:\n  - {name: before, zone: container, image: "${shellImage}", env: [{name: SCRIPT, value: "true"}]}\n  - {name: late, zone: container, image: "${image}"}\n`,
+      });
+      await fuseml.ok("workflow", "create", "late.yaml");
+      const first = await fuseml.cli("workflow", "run", "late", "--wait");
+      assert.equal(first.code, 1);
+      assert.match(first.err, /late\/image:1 is not there.*\[image.not-found\]/s);
+      const mark = await packLayer([{ path: "/mark", text: "late" }], layers);
+      const running = { entrypoint: ["/bin/cat", "/mark"], env: {}, user: "", workingDirectory: "/", labels: {} };
+      const base = await layerOf(createReadStream(process.env.FUSEML_TEST_BASE ?? "").pipe(createGunzip()), layers);
+      await pushImage(
+        assemble([base, mark], running),
+        { repository: "late/image", tag: "1" },
+        { registry: registry.address },
+      );
+      const [run] = await fuseml.client.call("GET /workflows/runs", { query: { limit: "1" } });
+      await fuseml.ok("run", "resume", run?.name ?? "");
+      await fuseml.ok("run", "wait", run?.name ?? "");
+      const { steps } = await fuseml.client.call("GET /runs/{id}", { params: { id: run?.name ?? "" } });
+      assert.deepEqual(
+        steps.map(({ name, attempt }) => [name, attempt]),
+        [
+          ["before", 1],
+          ["late", 2],
+        ],
+      );
+    } finally {
+      await registry.stop();
+      rmSync(layers, { recursive: true, force: true });
+    }
   });
 });

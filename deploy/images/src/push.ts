@@ -1,5 +1,6 @@
 import { Readable } from "node:stream";
 import { failure } from "@fuseml/core/errors";
+import { isLoopback } from "@fuseml/core/runnable/image-name";
 import type { Image } from "./image.ts";
 import { readLayer } from "./layer.ts";
 
@@ -8,15 +9,13 @@ export type Target = { readonly registry: string; readonly login?: string };
 
 type Body = NonNullable<RequestInit["body"]>;
 
-const onThisMachine = /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$/;
-
 /** Pushes an image; what the registry has already is not sent again. The tag appears last: it never points to half an image. */
 export async function pushImage(
   image: Image,
   name: { readonly repository: string; readonly tag: string },
   { registry, login }: Target,
 ): Promise<void> {
-  const base = `${onThisMachine.test(registry) ? "http" : "https"}://${registry}`;
+  const base = `${isLoopback(registry) ? "http" : "https"}://${registry}`;
   const ask = async (method: string, path: string, init: RequestInit = {}): Promise<Response> => {
     const authorization = login ? { authorization: `Basic ${Buffer.from(login).toString("base64")}` } : {};
     try {

@@ -84,7 +84,11 @@ async function containerAgent(parts: Parts, engine: ConnectedEngine): Promise<Se
   // with the host beside it, it does not have to fail for want of FuseML's own images
   const ownImages = new OwnImages(
     (image) => configuration.agents?.includes("host") === true && names.isOwn(image),
-    async () => registry === undefined || (await registry.digestOf("fuseml/mlflow-builder", version)) !== undefined,
+    async () => {
+      if (registry) return (await registry.digestOf("fuseml/mlflow-builder", version)) !== undefined;
+      // in a registry of the user's they are taken to be
+      return address !== undefined || of.imageRegistry !== undefined;
+    },
   );
   await ownImages.refresh();
   const containers = new ContainerEngine({

@@ -11,6 +11,8 @@ export type AgentUnderTest = {
   readonly agent: WorkloadAgent;
   /** An image whose step runs the text of the variable `SCRIPT` with a POSIX shell. */
   readonly shellImage: string;
+  /** An image that this agent can never run. */
+  readonly refusedImage: string;
   /**
    * Submits the segment in another process over the same state, and kills that process with SIGKILL as soon as the log of the
    * first step holds `after`. From then on `agent` is the one that a new server would have.
@@ -94,18 +96,14 @@ function marked(under: AgentUnderTest): AgentUnderTest {
   };
 }
 
-/** What every workload agent must do. A skip needs a reason. */
-export function workloadAgentConformance(
-  name: string,
-  make: () => Promise<AgentUnderTest>,
-  skip: Readonly<Record<string, string>> = {},
-): void {
+/** What every workload agent must do. */
+export function workloadAgentConformance(name: string, make: () => Promise<AgentUnderTest>): void {
   describe(`workload agent ${name}`, { concurrency: true }, () => {
     const check = (
       title: string,
       work: (under: AgentUnderTest, segment: (...steps: StepSpec[]) => Segment) => Promise<void>,
     ) =>
-      test(title, { skip: skip[title] ?? false, timeout: 60_000 }, async () => {
+      test(title, { timeout: 60_000 }, async () => {
         const under = marked(await make());
         try {
           made += 1;
@@ -494,10 +492,10 @@ export function workloadAgentConformance(
       assert.ok(!agent.accepts(shell(shellImage, "a", "true", { zone: "elsewhere" })).accepted);
     });
 
-    check("an image that it cannot run is refused beforehand, with a reason", async ({ agent }) => {
-      const answer = agent.accepts(shell("example.org/no/such:image", "a", ""));
+    check("an image that it can never run is refused beforehand, with a reason", async ({ agent, refusedImage }) => {
+      const answer = agent.accepts(shell(refusedImage, "a", ""));
       assert.ok(!answer.accepted);
-      assert.match(answer.reason.message, /example.org\/no\/such:image/);
+      assert.ok(answer.reason.message.includes(refusedImage), answer.reason.message);
     });
   });
 }

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isLoopback } from "@fuseml/core/runnable/image-name";
 import { fingerprint } from "@fuseml/environments/store";
 import { readBuildable } from "../mlflow-project/project-file.ts";
 import { projectRequirements, wantsConda } from "../mlflow-project/requirements.ts";
@@ -11,7 +12,7 @@ import { containerfile, contextFiles } from "./containerfile.ts";
 import { chooseBuilder } from "./image-builders/choose.ts";
 import type { EnvironmentBuild } from "./make-environment.ts";
 import { type BuilderParameters, builderParameters } from "./parameters.ts";
-import { findImage, isPlain } from "./registry-look-up.ts";
+import { findImage } from "./registry-look-up.ts";
 
 /** How workflows name the registry that comes with FuseML. */
 const builtinRegistry = "registry.fuseml-registry";
@@ -94,7 +95,7 @@ export async function buildRuntimeImage(context: StepContext): Promise<void> {
         name: `${target.push}/${target.repository}:${tag}`,
         args,
         compressedCaching: parameters.compressedCaching,
-        insecure: isPlain(target.push),
+        insecure: isLoopback(target.push),
         say: parameters.verbose ? say : progress(say),
       });
     } finally {

@@ -1,21 +1,13 @@
-/** A registry of this machine is reached without TLS, as container engines do it. */
-export const isPlain = (registry: string): boolean => /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$/.test(registry);
-
-const manifests = [
-  "application/vnd.oci.image.manifest.v1+json",
-  "application/vnd.oci.image.index.v1+json",
-  "application/vnd.docker.distribution.manifest.v2+json",
-  "application/vnd.docker.distribution.manifest.list.v2+json",
-].join(", ");
+import { isLoopback, manifestTypes } from "@fuseml/core/runnable/image-name";
 
 /** The digest of an image in a registry; nothing when it is not there, or the registry does not tell. */
 export async function findImage(registry: string, repository: string, tag: string): Promise<string | undefined> {
   try {
     const response = await fetch(
-      `${isPlain(registry) ? "http" : "https"}://${registry}/v2/${repository}/manifests/${tag}`,
+      `${isLoopback(registry) ? "http" : "https"}://${registry}/v2/${repository}/manifests/${tag}`,
       {
         method: "HEAD",
-        headers: { accept: manifests },
+        headers: { accept: manifestTypes.join(", ") },
         signal: AbortSignal.timeout(10_000),
       },
     );

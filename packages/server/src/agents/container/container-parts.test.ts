@@ -6,7 +6,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { resourceOptions, tooLarge } from "./container-options.ts";
 import { engineAddresses } from "./engine-address.ts";
 import { imageFailure, startFailure } from "./engine-errors.ts";
-import { fullName, ImageNames, isLoopback, registryOf } from "./image-names.ts";
+import { ImageNames } from "./image-names.ts";
 import { loginFor } from "./registry-login.ts";
 import { stepEnvironment } from "./step-environment.ts";
 
@@ -28,15 +28,6 @@ test("FuseML's own images are those of this version; the user's rules come first
   writeFileSync(file, "images: [{image: x}]");
   // another moment of change
   assert.throws(() => new ImageNames([], file, "1").resolve("x"), /images.yaml/);
-});
-
-test("names as registries know them", () => {
-  assert.equal(fullName("python"), "docker.io/library/python:latest");
-  assert.equal(fullName("a/b:1"), "docker.io/a/b:1");
-  assert.equal(fullName("localhost/a"), "localhost/a:latest");
-  assert.equal(fullName("r:5000/a@sha256:00"), "r:5000/a@sha256:00");
-  assert.equal(registryOf("127.0.0.1:30500/a/b:1"), "127.0.0.1:30500");
-  assert.ok(isLoopback("127.0.0.1:30500") && isLoopback("localhost") && !isLoopback("registry.local"));
 });
 
 test("limits and requests in an engine's words", () => {

@@ -70,19 +70,3 @@ function applyRule({ image: pattern, as }: ImageRule, image: string): string | u
   if (!image.startsWith(start)) return undefined;
   return as.endsWith("*") ? `${as.slice(0, -1)}${image.slice(start.length)}` : as;
 }
-
-/** The whole name of an image, as registries know it: `python` is `docker.io/library/python:latest`. */
-export function fullName(image: string): string {
-  const [first = "", ...rest] = image.split("/");
-  const hasHost = rest.length > 0 && (/[.:]/.test(first) || first === "localhost");
-  const path = hasHost ? image : `docker.io/${rest.length === 0 ? `library/${image}` : image}`;
-  const last = path.split("/").at(-1) ?? "";
-  return last.includes(":") || last.includes("@") ? path : `${path}:latest`;
-}
-
-/** `host:5000/a/b:tag` is at `host:5000`. */
-export const registryOf = (image: string): string => fullName(image).split("/")[0] ?? "";
-
-/** A registry of this machine is reached without TLS, as Docker does it. */
-export const isLoopback = (registry: string): boolean =>
-  /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$/.test(registry);

@@ -1,10 +1,11 @@
 import type { FuseError } from "@fuseml/core/errors";
 import { failure } from "@fuseml/core/errors";
+import { fullName, isLoopback, registryOf, repositoryOf } from "@fuseml/core/runnable/image-name";
 import type Docker from "dockerode";
 import type { ImageRegistry } from "../../registry/image-registry.ts";
 import type { ConnectedEngine } from "./engine-address.ts";
 import { imageFailure, statusOf } from "./engine-errors.ts";
-import { fullName, type ImageNames, isLoopback, registryOf } from "./image-names.ts";
+import type { ImageNames } from "./image-names.ts";
 import { loginFor, type RegistryLogin } from "./registry-login.ts";
 
 /** An image that is there and can be started. */
@@ -175,7 +176,6 @@ export class Images {
   }
 }
 
-const repositoryOf = (name: string): string => name.replace(/@.*$/, "").replace(/:[^:/]*$/, "");
 const idOf = (id: string): string => (id.startsWith("sha256:") ? id : `sha256:${id}`);
 
 /** Tells now and then how much of the layers is there, not each word of the engine. */

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { registryOf } from "./image-names.ts";
+import { registryOf } from "@fuseml/core/runnable/image-name";
 
 /** What a registry asks for, as the Docker Engine API takes it. */
 export type RegistryLogin = { readonly username: string; readonly password: string; readonly serveraddress: string };

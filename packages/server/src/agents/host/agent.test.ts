@@ -15,6 +15,7 @@ workloadAgentConformance("host", async () => {
   return {
     agent: makeAgent(root),
     shellImage: "test/shell:1",
+    refusedImage: "example.org/no/recipe:1",
     submitAndCrash: (segment, context, after) =>
       new Promise((resolve) => {
         const child = fork(new URL("agent.fixture.ts", import.meta.url));

@@ -1,12 +1,6 @@
 import { failure } from "@fuseml/core/errors";
+import { manifestTypes } from "@fuseml/core/runnable/image-name";
 import type { StoredImage } from "../../registry/image-registry.ts";
-
-const accepted = [
-  "application/vnd.oci.image.manifest.v1+json",
-  "application/vnd.oci.image.index.v1+json",
-  "application/vnd.docker.distribution.manifest.v2+json",
-  "application/vnd.docker.distribution.manifest.list.v2+json",
-].join(", ");
 
 /** Speaks the OCI distribution protocol (version 2) with a registry without TLS on this machine. */
 export class RegistryClient {
@@ -56,7 +50,7 @@ export class RegistryClient {
   async digestOf(repository: string, reference: string): Promise<string | undefined> {
     const response = await this.ask(`${repository}/manifests/${reference}`, {
       method: "HEAD",
-      headers: { accept: accepted },
+      headers: { accept: manifestTypes.join(", ") },
     });
     if (!response.ok) return undefined;
     return response.headers.get("docker-content-digest") ?? undefined;
