@@ -32,7 +32,8 @@ describe("faults", { timeout: 120_000 }, () => {
       b: 'echo b >> "$HOME/locked"',
     });
     await until("it runs", () => lines("locked").length === 1);
-    const other = new DatabaseSync(join(fuseml.dataDir, "fuseml.db"));
+    // the server may be writing that the step has started
+    const other = new DatabaseSync(join(fuseml.dataDir, "fuseml.db"), { timeout: 10_000 });
     other.exec("BEGIN EXCLUSIVE");
     writeFileSync(join(fuseml.home, "locked.go"), "");
     // a write waits for some seconds before it gives up
