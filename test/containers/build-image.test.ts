@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { connectEngine, socketPath } from "@fuseml/server/agents/container/engine-address";
 import { noEngine, shellImage, testEngines } from "@fuseml/server/agents/container/test-engines.fixture";
-import { buildah, CommandBuilder } from "@fuseml/steps/mlflow-builder/image-builders/command-builders";
+import { buildah, buildKit, CommandBuilder } from "@fuseml/steps/mlflow-builder/image-builders/command-builders";
 import { EngineBuilder } from "@fuseml/steps/mlflow-builder/image-builders/engine-builder";
 import type { ImageBuild, ImageBuilder } from "@fuseml/steps/mlflow-builder/image-builders/image-builder";
 import { findImage } from "@fuseml/steps/mlflow-builder/registry-look-up";
@@ -154,3 +154,7 @@ test("images are built with engines", { skip: noEngine }, () => assert.ok(testEn
 
 const buildahBase = process.env.FUSEML_TEST_BUILDAH;
 if (buildahBase) builderConformance("Buildah", () => new CommandBuilder(buildah), buildahBase);
+
+// BuildKit is in no distribution's packages: where it runs (BUILDKIT_HOST), a base image that it can pull makes this a test
+const buildKitBase = process.env.FUSEML_TEST_BUILDKIT_BASE;
+if (buildKitBase) builderConformance("BuildKit", () => new CommandBuilder(buildKit), buildKitBase);
