@@ -5,7 +5,7 @@ import { suggest } from "../nearest.ts";
 import { circle, stepGraph } from "../run/graph.ts";
 import { isTimezone } from "../run/window.ts";
 import { mismatches } from "../runnable/compatible.ts";
-import type { RunnableDescriptor } from "../runnable/descriptor.ts";
+import type { Catalogue } from "./catalogue.ts";
 import { parseCondition } from "./condition.ts";
 import {
   type ExtensionRequirement,
@@ -17,22 +17,6 @@ import {
 import { isExtension, isInput, isMatrix, type Located, parseTemplate, type Reference } from "./expression.ts";
 import { coerceInput } from "./input.ts";
 import type { SourceMap } from "./parse.ts";
-
-/** What the check needs to know from outside the text. */
-export type Catalogue = {
-  /** Why nothing registered matches the requirement, or nothing when something does. */
-  readonly whyUnresolved?: (requirement: ExtensionRequirement) => string | undefined;
-  /** The runnable behind a reference, or why there is none. Absent: references are not looked at. */
-  readonly runnable?: (reference: string) => KnownRunnable | { readonly unknown: string; readonly hint: string };
-};
-
-/** A runnable that a step can name. Without a descriptor, only its image is known. */
-export type KnownRunnable = {
-  /** With its version. */
-  readonly address: string;
-  readonly image: string;
-  readonly descriptor?: RunnableDescriptor;
-};
 
 type Path = readonly PropertyKey[];
 

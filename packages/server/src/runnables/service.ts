@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type ArtifactReference, formatAddress, parseReference } from "@fuseml/core/artifact/address";
 import { FuseError, failure } from "@fuseml/core/errors";
 import { type RunnableDescriptor, runnableDescriptor } from "@fuseml/core/runnable/descriptor";
-import type { KnownRunnable } from "@fuseml/core/workflow/check";
+import type { KnownRunnable } from "@fuseml/core/workflow/catalogue";
 import type { Artifact } from "../artifacts/repository.ts";
 import { type Clock, instant } from "../platform/clock.ts";
 import type { Store } from "../state/store.ts";

@@ -4,7 +4,8 @@ import { nextMoment as nextMomentOf, whyInvalid } from "@fuseml/core/assignment/
 import type { Diagnostic } from "@fuseml/core/diagnostic";
 import { failure, workflowInvalid } from "@fuseml/core/errors";
 import { applyRunnable } from "@fuseml/core/runnable/apply";
-import { checkWorkflow, type KnownRunnable } from "@fuseml/core/workflow/check";
+import type { KnownRunnable } from "@fuseml/core/workflow/catalogue";
+import { checkWorkflow } from "@fuseml/core/workflow/check";
 import type { Schedule, WorkflowDefinition } from "@fuseml/core/workflow/definition";
 import { bindScalars, isArtifactInput } from "@fuseml/core/workflow/input";
 import { parseWorkflow, type SourceMap, validateWorkflow } from "@fuseml/core/workflow/parse";
