@@ -77,6 +77,11 @@ test("an engine's words become errors of the catalogue", () => {
   assert.equal(image("unauthorized: authentication required"), "image.denied");
   assert.equal(image("no matching manifest for linux/amd64 in the manifest list entries"), "image.wrong-architecture");
   assert.equal(image("dial tcp 127.0.0.1:1: connect: connection refused"), "image.registry-unreachable");
+  const { message } = imageFailure(
+    "r/a:1",
+    new Error("(HTTP code 500) server error - dial tcp 1.2.3.4:5: i/o timeout"),
+  );
+  assert.doesNotMatch(message, /HTTP code/);
   assert.equal(image("write /var/lib/x: no space left on device"), "disk.full");
   assert.equal(
     imageFailure("r/a:1", Object.assign(new Error("x"), { code: "ECONNREFUSED" })).code,

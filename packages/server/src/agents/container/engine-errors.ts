@@ -3,7 +3,8 @@ import { type FuseError, failure } from "@fuseml/core/errors";
 /** The words of an engine's error, whatever form they came in. */
 export function wordsOf(error: unknown): string {
   const { json, message } = error as { json?: { message?: string; cause?: string }; message?: string };
-  return (json?.message ?? message ?? String(error)).trim();
+  // the client puts the answer's status before the words
+  return (json?.message ?? message ?? String(error)).replace(/^\(HTTP code \d+\) [a-z ]+ - /, "").trim();
 }
 
 export const statusOf = (error: unknown): number | undefined => (error as { statusCode?: number }).statusCode;
