@@ -16,7 +16,7 @@ const left = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/u
 
 /** The layer of FuseML's base image: a small Debian with Python, made from the distribution's packages. */
 export function baseLayer(directory: string, say: (line: string) => void): Promise<Layer> {
-  return cachedLayer(directory, `base 1 ${suite} ${packages.join(" ")} ${process.arch}`, async () => {
+  return cachedLayer(directory, `base 2 ${suite} ${packages.join(" ")} ${process.arch}`, async () => {
     const program = onPath("mmdebstrap");
     if (!program)
       throw failure("tool.missing", {
@@ -32,7 +32,7 @@ export function baseLayer(directory: string, say: (line: string) => void): Promi
         "--variant=minbase",
         `--include=${packages.join(",")}`,
         ...left.map((path) => `--dpkgopt=path-exclude=${path}`),
-        '--customize-hook=rm -rf "$1"/var/log/*.log "$1"/var/log/apt "$1"/var/cache/ldconfig "$1"/var/lib/apt/lists "$1"/etc/machine-id',
+        '--customize-hook=rm -rf "$1"/var/log/*.log "$1"/var/log/apt "$1"/var/cache/ldconfig "$1"/var/lib/apt/lists "$1"/etc/machine-id "$1"/usr/share/python3/debpython/__pycache__',
         suite,
         archive,
       ]);
