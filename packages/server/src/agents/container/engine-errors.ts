@@ -17,6 +17,9 @@ const isGone = (error: unknown): boolean => {
 /** Whether the engine itself did not answer. */
 export const isUnreachable = (error: unknown): boolean => statusOf(error) === undefined && isGone(error);
 
+/** Whether an engine unmounted a container's files while it was to mount them: the same once more will do. */
+export const isMountRace = (error: unknown): boolean => /mounting storage for container/.test(wordsOf(error));
+
 /** What an engine said about an image that it could not get, in the words of the catalogue. */
 export function imageFailure(image: string, error: unknown): FuseError {
   const words = wordsOf(error);

@@ -24,7 +24,7 @@ import {
   resultsPath,
 } from "./container-step.ts";
 import { type ConnectedEngine, socketPath } from "./engine-address.ts";
-import { startFailure, statusOf } from "./engine-errors.ts";
+import { isMountRace, startFailure, statusOf } from "./engine-errors.ts";
 import type { Images, ReadyImage } from "./images.ts";
 import type { StepEnvironment } from "./step-environment.ts";
 
@@ -51,6 +51,8 @@ export type ContainerEngineParts = {
 };
 
 const label = "dev.fuseml";
+/** Podman loses count of what it mounted when many containers are filled at once: another container is tried then. */
+const startAttempts = 6;
 const socketInStep = "/run/fuseml/engine.sock";
 
 /** Runs steps as containers of a Docker or Podman engine. Nothing of this machine's files is shared with them. */
@@ -97,8 +99,8 @@ export class ContainerEngine implements StepEngine {
   }
 
   async start(job: StepJob, begin: () => boolean): Promise<RunningStep | undefined> {
-    const { directory, step } = job;
-    const { engine, images } = this.parts;
+    const { directory } = job;
+    const { images } = this.parts;
     mkdirSync(directory, { recursive: true });
     const raw = join(directory, files.raw);
     rmSync(raw, { force: true });
@@ -109,7 +111,25 @@ export class ContainerEngine implements StepEngine {
     });
     const { image: name } = variables;
     const image = await images.ensure(name, (line) => appendFileSync(raw, `${line}\n`, { mode: 0o600 }));
-    const container = await this.create(job, variables, image);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.startIn(await this.create(job, variables, image), job, image, begin);
+      } catch (error) {
+        const { cause = error } = error as { cause?: unknown };
+        if (!isMountRace(cause) || attempt === startAttempts) throw error;
+      }
+    }
+  }
+
+  /** Fills a new container and starts it; what does not start is removed. */
+  private async startIn(
+    container: Docker.Container,
+    job: StepJob,
+    image: ReadyImage,
+    begin: () => boolean,
+  ): Promise<RunningStep | undefined> {
+    const { directory, step } = job;
+    const raw = join(directory, files.raw);
     try {
       await container.putArchive(await this.contents(job, image), { path: "/" });
       if (!begin()) {
@@ -126,12 +146,13 @@ export class ContainerEngine implements StepEngine {
         ...(memoryLimit === undefined ? {} : { memoryLimit }),
       };
       writeAtomically(join(directory, files.container), JSON.stringify(claim));
-      const running = new ContainerStep(engine, directory, claim);
+      const running = new ContainerStep(this.parts.engine, directory, claim);
       await running.start();
       return running;
     } catch (error) {
       await removeContainer(container);
-      throw (error as { hint?: string }).hint === undefined ? startFailure(name, error) : error;
+      rmSync(join(directory, files.container), { force: true });
+      throw (error as { hint?: string }).hint === undefined ? startFailure(image.reference, error) : error;
     } finally {
       rmSync(join(directory, files.work), { recursive: true, force: true });
     }
